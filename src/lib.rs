@@ -1,0 +1,19 @@
+//! tachograph: a flight recorder for container clusters.
+//!
+//! Five shapes, four hops; each hop one function, value in, value out:
+//!
+//! ```text
+//! HTTP body --observe--> Snapshot --append--> rows --read--> Run --evaluate--> Frame --render--> bytes
+//!             source                store          store      query             render, api
+//! ```
+//!
+//! The modules below stand in reading order; `ARCHITECTURE.md` says what each may use and must not know.
+
+pub mod model;
+
+pub mod clock;
+pub mod rate;
+
+pub mod source;
+
+pub mod query;

@@ -1,0 +1,158 @@
+//! A checked question: what the parameters of `/range`, `/samples`, `/entities`, `/events` resolve to.
+//!
+//! The same parameters serve HTTP and the command line, so they are read here, from name-value pairs.
+
+use crate::model::{Kind, TimeRange, Timestamp};
+
+use super::filter::Filter;
+
+/// A range request, everything resolved.
+#[derive(Debug, Clone)]
+pub struct RangeRequest {
+    /// The kind asked for.
+    pub kind: &'static Kind,
+    /// What to compute, in order.
+    pub fields: Vec<FieldRequest>,
+    /// Whether several aggs were asked for, so that names carry them.
+    pub names_carry_agg: bool,
+    /// From when to when.
+    pub range: TimeRange,
+    /// The bucket width.
+    pub step: Step,
+    /// Edges of the buckets: one more than buckets, first and last are the range's.
+    pub edges: Vec<Timestamp>,
+    /// The zone for calendar steps and for printing.
+    pub zone: Zone,
+    /// Which entities and times.
+    pub filter: Filter,
+    /// Labels to group by; None: one series an entity; empty: one series.
+    pub group_by: Option<Vec<Label>>,
+    /// How entities of a group are combined; None: as each field's agg says.
+    pub across: Option<Across>,
+    /// Keep only the largest series.
+    pub top: Option<Top>,
+    /// Whether to say how much of each bucket is known.
+    pub coverage: bool,
+}
+
+/// One field with one agg.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldRequest {
+    /// Name of a column or derived column of the kind.
+    pub name: &'static str,
+    /// How to reduce over time.
+    pub agg: Agg,
+}
+
+/// How values are reduced over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Agg {
+    /// What a counter grew by.
+    Increase,
+    /// The newest value.
+    Last,
+    /// Mean of samples; of a rate increase / covered time; of a ratio of increases Σ/Σ.
+    Avg,
+    /// Smallest.
+    Min,
+    /// Largest.
+    Max,
+    /// Number of samples with a value.
+    Count,
+    /// The value below which so many percent lie (50, 90, 95, 99), linear between neighbours.
+    Percentile(u8),
+}
+
+impl Agg {
+    /// All, in documentation order.
+    pub const ALL: [Agg; 10] = [
+        Agg::Increase,
+        Agg::Last,
+        Agg::Avg,
+        Agg::Min,
+        Agg::Max,
+        Agg::Count,
+        Agg::Percentile(50),
+        Agg::Percentile(90),
+        Agg::Percentile(95),
+        Agg::Percentile(99),
+    ];
+
+    /// The word outside.
+    pub fn name(self) -> &'static str {
+        match self {
+            Agg::Increase => "increase",
+            Agg::Last => "last",
+            Agg::Avg => "avg",
+            Agg::Min => "min",
+            Agg::Max => "max",
+            Agg::Count => "count",
+            Agg::Percentile(50) => "p50",
+            Agg::Percentile(90) => "p90",
+            Agg::Percentile(95) => "p95",
+            Agg::Percentile(_) => "p99",
+        }
+    }
+
+    /// The agg a word means.
+    pub fn from_name(name: &str) -> Option<Agg> {
+        Agg::ALL.into_iter().find(|agg| agg.name() == name)
+    }
+}
+
+/// How entities of a group are combined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Across {
+    /// Added up.
+    Sum,
+    /// Mean.
+    Avg,
+    /// Smallest.
+    Min,
+    /// Largest.
+    Max,
+}
+
+/// Something a series can be labelled, grouped or filtered by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Label {
+    /// The identity key at this position.
+    Key(usize),
+    /// The attribute of this name.
+    Attribute(&'static str),
+    /// One entry of a map attribute: `label.env` is (`labels`, `env`).
+    Entry(&'static str, String),
+}
+
+/// Which series to keep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Top {
+    /// How many.
+    pub count: usize,
+    /// The largest in which field, over the whole range as one bucket.
+    pub by: FieldRequest,
+}
+
+/// Bucket width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A fixed number of milliseconds, aligned to 1970 in UTC; below a day, or a day.
+    Fixed(i64),
+    /// A local day.
+    Day,
+    /// A local week, from Monday.
+    Week,
+    /// A local month.
+    Month,
+    /// The whole range.
+    All,
+}
+
+/// The zone for calendar steps and for printing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zone {
+    /// UTC, printed with Z: no `tz` was asked for.
+    Utc,
+    /// A zone of the tz database, printed with its offset.
+    Named(chrono_tz::Tz),
+}

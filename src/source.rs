@@ -1,0 +1,76 @@
+//! Sources: one file a system. A source visits its target and says what it saw, as values.
+//!
+//! Adding a system: one file here with its kinds and its [`Source`], one line in [`KINDS`], one migration, its
+//! recorded replies. Must not know: the store, the sampler, SQL, the API.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::model::{Event, Kind, KindBatch, Outcome, TargetName, Timestamp};
+
+pub mod docker;
+pub mod host;
+pub mod http;
+pub mod recorder;
+
+/// Every kind that is recorded, in the order of documentation.
+pub static KINDS: &[&Kind] = &[];
+
+/// The kind of a name.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().copied().find(|kind| kind.name == name)
+}
+
+/// Something that can be visited. One visit at a time.
+pub trait Source: Send {
+    /// The target's name: `<source>/<configured name>`.
+    fn target(&self) -> &TargetName;
+
+    /// Visits the target once. Returns by itself before `visit.deadline`, with what has come until then; the
+    /// caller drops the future soon after that, and calls again.
+    fn poll<'a>(&'a mut self, visit: Visit) -> BoxFuture<'a, Observed>;
+}
+
+/// When a visit begins and how long it may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Visit {
+    /// The recorder's wall clock at its start.
+    pub started: Timestamp,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// What a visit saw.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// For a person: what went wrong, with the address but never a secret.
+    pub error: Option<String>,
+    /// What did not come although the list did, by name.
+    pub missing: Vec<String>,
+    /// Bytes of reply bodies.
+    pub bytes: u64,
+    /// The target's clock minus ours that was taken off its times.
+    pub clock_offset_ms: i64,
+    /// What was seen, a batch a kind; empty unless the outcome is good.
+    pub batches: Vec<KindBatch>,
+    /// What happened; kept also when the visit failed.
+    pub events: Vec<Event>,
+}
+
+impl Observed {
+    /// A failed visit.
+    pub fn failed(outcome: Outcome, error: impl Into<String>) -> Self {
+        Observed {
+            outcome,
+            error: Some(error.into()),
+            missing: Vec::new(),
+            bytes: 0,
+            clock_offset_ms: 0,
+            batches: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+}

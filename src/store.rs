@@ -1,0 +1,287 @@
+//! The store and its promises. What is written in this comment is tested by one conformance suite over
+//! every backend, with [`memory::Memory`] as the oracle.
+//!
+//! # Promises
+//! - `append` keeps each snapshot whole or not at all; what it returned from is there after `kill -9`.
+//! - A sample whose entity and time are there already is left out and counted. A sample older than the entity's
+//!   last is taken.
+//! - `read` gives a run as [`Run`] describes it: the samples of the range in time order, the newest before it
+//!   and the oldest at or after its end, however far.
+//! - A poll is kept as long as the samples it took, and never shorter.
+//! - Nothing read refers to a row: entities are named by kind and identity.
+//!
+//! Must not know: Docker, Mesos or any other system (kinds come in as descriptions), the API, async.
+//! Every call blocks; the caller keeps it off the async threads.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::model::{
+    EntityRecord, Event, Identity, Kind, PollRecord, Run, Severity, Snapshot, TargetName, TimeRange, Timestamp,
+};
+
+pub mod memory;
+pub mod sqlite;
+
+/// Where snapshots are kept.
+#[derive(Debug)]
+pub enum Store {
+    /// In memory: the reference, and what tests and simulations use.
+    Memory(memory::Memory),
+    /// One SQLite file.
+    Sqlite(sqlite::Sqlite),
+}
+
+/// What to read of one entity.
+#[derive(Debug, Clone)]
+pub struct Fetch<'a> {
+    /// Its kind.
+    pub kind: &'static Kind,
+    /// Which one.
+    pub identity: &'a Identity,
+    /// The time asked for; the neighbours come along.
+    pub range: TimeRange,
+    /// Positions in `kind.columns`, in the order wanted.
+    pub columns: &'a [usize],
+}
+
+/// Which entities to list.
+#[derive(Debug, Clone)]
+pub struct EntityQuery {
+    /// Of this kind.
+    pub kind: &'static Kind,
+    /// Seen at any time of this range.
+    pub seen_in: TimeRange,
+    /// After this identity, in identity order.
+    pub after: Option<Identity>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Which events to list.
+#[derive(Debug, Clone, Default)]
+pub struct EventQuery {
+    /// In this range.
+    pub range: Option<TimeRange>,
+    /// Of these types; empty: of all.
+    pub event_types: Vec<&'static str>,
+    /// At least this grave.
+    pub severity: Option<Severity>,
+    /// Of an entity of this kind.
+    pub kind: Option<&'static Kind>,
+    /// After this one in (time, sequence) order, as [`EventRecord::sequence`] gave it.
+    pub after: Option<(Timestamp, u64)>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// An event with its place among those of the same time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventRecord {
+    /// The event.
+    pub event: Event,
+    /// Rises in the order events were kept.
+    pub sequence: u64,
+}
+
+/// The polls of one target around a range.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Polls {
+    /// The newest good poll that started before the range.
+    pub good_before: Option<PollRecord>,
+    /// All that started in the range, oldest first.
+    pub inside: Vec<PollRecord>,
+    /// The oldest good poll that started at or after the range's end.
+    pub good_after: Option<PollRecord>,
+}
+
+/// A target, as far as the store has seen it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetRecord {
+    /// Its name.
+    pub target: TargetName,
+    /// Its newest poll (skipped and dropped ticks left aside).
+    pub last_poll: Option<PollRecord>,
+    /// Its newest good poll.
+    pub last_good: Option<PollRecord>,
+    /// Its newest poll that was neither good, skipped nor dropped.
+    pub last_failed: Option<PollRecord>,
+}
+
+/// What one `append` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Appended {
+    /// Samples kept.
+    pub samples: u64,
+    /// Samples left out because their entity and time were there already.
+    pub duplicate_samples: u64,
+    /// Events kept (those told before are not).
+    pub events: u64,
+}
+
+/// From when on each sort of row is kept. None: for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cutoffs {
+    /// Samples, with their polls and the entities and attributes that only they need.
+    pub samples: Option<Timestamp>,
+    /// Events.
+    pub events: Option<Timestamp>,
+}
+
+/// What one step of retention did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retained {
+    /// Polls deleted, with their samples.
+    pub polls: u64,
+    /// Events deleted.
+    pub events: u64,
+    /// Whether more is left to do: call again.
+    pub more: bool,
+}
+
+/// Sizes of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Size {
+    /// Bytes of the database file.
+    pub file_bytes: u64,
+    /// Bytes of its write-ahead log.
+    pub wal_bytes: u64,
+}
+
+/// What can go wrong in the store.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The file cannot be opened.
+    #[error("open {}: {advice}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        advice: String,
+        /// The cause, where there is one.
+        #[source]
+        cause: Option<rusqlite::Error>,
+    },
+    /// A migration failed.
+    #[error("migrate {}", path.display())]
+    Migrate {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A statement failed.
+    #[error("{operation}")]
+    Statement {
+        /// What was being done.
+        operation: &'static str,
+        /// The cause.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// The file holds what it should not.
+    #[error("{operation}: stored data is damaged: {detail}")]
+    Damaged {
+        /// What was being done.
+        operation: &'static str,
+        /// What was found.
+        detail: String,
+    },
+}
+
+impl Store {
+    /// Keeps snapshots, each whole, all in one transaction, in the order given.
+    pub fn append(&self, snapshots: &[Snapshot]) -> Result<Appended, StoreError> {
+        match self {
+            Store::Memory(store) => Ok(store.append(snapshots)),
+            Store::Sqlite(store) => store.append(snapshots),
+        }
+    }
+
+    /// Every target that was ever polled and whose polls are kept, by name.
+    pub fn targets(&self) -> Result<Vec<TargetRecord>, StoreError> {
+        match self {
+            Store::Memory(store) => Ok(store.targets()),
+            Store::Sqlite(store) => store.targets(),
+        }
+    }
+
+    /// A page of entities, in identity order. Versions: all that hold at any time of the range, and at least one.
+    pub fn entities(&self, query: &EntityQuery) -> Result<Vec<EntityRecord>, StoreError> {
+        match self {
+            Store::Memory(store) => Ok(store.entities(query)),
+            Store::Sqlite(store) => store.entities(query),
+        }
+    }
+
+    /// One entity by identity, with all versions that hold at any time of the range, or nothing.
+    pub fn entity(
+        &self,
+        kind: &'static Kind,
+        identity: &Identity,
+        range: TimeRange,
+    ) -> Result<Option<EntityRecord>, StoreError> {
+        match self {
+            Store::Memory(store) => Ok(store.entity(kind, identity, range)),
+            Store::Sqlite(store) => store.entity(kind, identity, range),
+        }
+    }
+
+    /// One entity's samples in a range and its neighbours; empty where the entity is unknown.
+    pub fn read(&self, fetch: &Fetch<'_>) -> Result<Run, StoreError> {
+        match self {
+            Store::Memory(store) => Ok(store.read(fetch)),
+            Store::Sqlite(store) => store.read(fetch),
+        }
+    }
+
+    /// The polls of one target around a range.
+    pub fn polls(&self, target: &TargetName, range: TimeRange) -> Result<Polls, StoreError> {
+        match self {
+            Store::Memory(store) => Ok(store.polls(target, range)),
+            Store::Sqlite(store) => store.polls(target, range),
+        }
+    }
+
+    /// A page of events, oldest first.
+    pub fn events(&self, query: &EventQuery) -> Result<Vec<EventRecord>, StoreError> {
+        match self {
+            Store::Memory(store) => Ok(store.events(query)),
+            Store::Sqlite(store) => store.events(query),
+        }
+    }
+
+    /// One small step of retention; call again while `more`.
+    pub fn retain(&self, cutoffs: &Cutoffs) -> Result<Retained, StoreError> {
+        match self {
+            Store::Memory(store) => Ok(store.retain(cutoffs)),
+            Store::Sqlite(store) => store.retain(cutoffs),
+        }
+    }
+
+    /// Since when samples are whole: retention has taken what is older. None: nothing was ever taken.
+    pub fn samples_kept_from(&self) -> Result<Option<Timestamp>, StoreError> {
+        match self {
+            Store::Memory(store) => Ok(store.samples_kept_from()),
+            Store::Sqlite(store) => store.samples_kept_from(),
+        }
+    }
+
+    /// This store's name for the machine it was first started on, written once.
+    pub fn machine_name(&self, first: &str) -> Result<String, StoreError> {
+        match self {
+            Store::Memory(store) => Ok(store.machine_name(first)),
+            Store::Sqlite(store) => store.machine_name(first),
+        }
+    }
+
+    /// Sizes of the file; 0 in memory.
+    pub fn size(&self) -> Size {
+        match self {
+            Store::Memory(_) => Size::default(),
+            Store::Sqlite(store) => store.size(),
+        }
+    }
+}
