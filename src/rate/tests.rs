@@ -106,12 +106,8 @@ fn a_changed_clock_offset_has_no_rate() {
 
 #[test]
 fn the_largest_counters_are_shared_without_overflow() {
-    let long = Stretch {
-        from: Timestamp::from_ms(0),
-        to: Timestamp::from_ms(30_000),
-        life: Life::Same,
-        is_hole: false,
-    };
+    let long =
+        Stretch { from: Timestamp::from_ms(0), to: Timestamp::from_ms(30_000), life: Life::Same, is_hole: false };
     let ms = |start: i64, end: i64| TimeRange::new(Timestamp::from_ms(start), Timestamp::from_ms(end)).unwrap();
     let first = long.share(i64::MAX, ms(0, 29_999)).unwrap();
     let second = long.share(i64::MAX, ms(29_999, 30_000)).unwrap();
