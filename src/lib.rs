@@ -17,3 +17,5 @@ pub mod rate;
 pub mod source;
 
 pub mod query;
+
+pub mod render;
