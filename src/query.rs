@@ -4,6 +4,7 @@
 //! know: where samples came from, the store, HTTP, async, the clock (now is an argument).
 
 pub mod cell;
+pub mod civil;
 pub mod filter;
 pub mod frame;
 pub mod request;
