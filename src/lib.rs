@@ -19,3 +19,5 @@ pub mod source;
 pub mod config;
 
 pub mod query;
+
+pub mod render;
