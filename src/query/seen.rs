@@ -161,3 +161,81 @@ impl Seen {
         gaps
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Poll;
+
+    /// Ticks in shorthand: `10 20! 30` are good polls at 10 s and 30 s and a refused one at 20 s; `20s` was skipped.
+    fn seen(ticks: &str) -> Seen {
+        let mut seen = Seen::new(TargetName::new("docker", "a"));
+        for tick in ticks.split_whitespace() {
+            let digits: String = tick.chars().filter(char::is_ascii_digit).collect();
+            let outcome = match tick.trim_start_matches(|c: char| c.is_ascii_digit()) {
+                "!" => Outcome::Refused,
+                "t" => Outcome::Timeout,
+                "s" => Outcome::Skipped,
+                _ => Outcome::Ok,
+            };
+            let started = Timestamp::from_ms(digits.parse::<i64>().unwrap() * 1000);
+            let poll = Poll {
+                target: TargetName::new("docker", "a"),
+                started,
+                duration_ms: 0,
+                interval_ms: 10_000,
+                bytes: 0,
+                outcome,
+                error: None,
+                missing: Vec::new(),
+                clock_offset_ms: 0,
+            };
+            seen.fold(&PollRecord { poll, seen_until: started, samples: 0 });
+        }
+        seen
+    }
+
+    fn range(start: i64, end: i64) -> TimeRange {
+        TimeRange::new(Timestamp::from_ms(start * 1000), Timestamp::from_ms(end * 1000)).unwrap()
+    }
+
+    fn check_gaps(ticks: &str, (start, end): (i64, i64), expected: &str) {
+        let gaps = seen(ticks).gaps(range(start, end));
+        let text: Vec<String> = gaps
+            .iter()
+            .map(|gap| format!("{}..{} {}", gap.start.ms() / 1000, gap.end.ms() / 1000, gap.cause_name()))
+            .collect();
+        assert_eq!(text.join(", "), expected, "{ticks}");
+    }
+
+    #[test]
+    fn good_polls_up_to_three_intervals_apart_cover_the_time_between() {
+        let seen = seen("0 10 20! 30! 40 80 90");
+        assert_eq!(seen.covered(), [range(0, 40), range(80, 90)]);
+        assert_eq!(seen.covered_ms(range(35, 85)), 10_000);
+        assert_eq!(seen.covered_until(range(0, 60)), Some(Timestamp::from_ms(40_000)));
+        assert_eq!(seen.covered_until(range(50, 60)), None);
+    }
+
+    #[test]
+    fn gaps_have_the_cause_of_their_ticks() {
+        check_gaps("0 10 20! 30! 40! 50! 60", (0, 60), "10..60 refused");
+        check_gaps("0 10 20! 30! 40t 50t 60", (0, 60), "10..30 refused, 30..60 timeout");
+        check_gaps("0 10 20s 30s 40s 50s 60", (0, 60), "10..60 skipped");
+        check_gaps("0 10 20! 30", (0, 30), "");
+    }
+
+    #[test]
+    fn silence_means_that_nobody_polled() {
+        check_gaps("0 10 500 510", (0, 510), "10..500 not_running");
+        check_gaps("0 10 20! 30! 500 510", (0, 510), "10..30 refused, 30..500 not_running");
+    }
+
+    #[test]
+    fn time_before_the_first_tick_and_after_the_last_is_a_gap() {
+        check_gaps("50 60 70", (0, 120), "0..50 not_running, 70..120 not_running");
+        check_gaps("", (0, 60), "0..60 not_running");
+        check_gaps("0 10 20 30 40", (10, 30), "");
+        check_gaps("0 10! 20! 30! 40! 50! 60!", (20, 60), "20..60 refused");
+    }
+}
