@@ -16,4 +16,6 @@ pub mod rate;
 
 pub mod source;
 
+pub mod store;
+
 pub mod query;
