@@ -106,7 +106,11 @@ fn a_spreadsheet_imports_every_cell() {
     let import: fn(&Path, &Path) -> Command = if machine::has("ssconvert") {
         |from, to| {
             let mut command = Command::new("ssconvert");
-            command.args(["--import-encoding=UTF-8", "--import-type=Gnumeric_stf:stf_csvtab", "--export-type=Gnumeric_stf:stf_assistant"]);
+            command.args([
+                "--import-encoding=UTF-8",
+                "--import-type=Gnumeric_stf:stf_csvtab",
+                "--export-type=Gnumeric_stf:stf_assistant",
+            ]);
             command.args(["-O", "separator=, format=raw quoting-mode=always eol=unix"]);
             command.args([from, to]);
             command
@@ -135,12 +139,17 @@ fn a_spreadsheet_imports_every_cell() {
         // Numbers stay numbers, texts texts; a sheet prints a number as it likes.
         for (row, original) in imported.rows.iter().zip(&table.rows) {
             for (column, (cell, original)) in row.iter().zip(original).enumerate() {
-                let same_number = || Some((cell.parse::<f64>().ok()? / original.parse::<f64>().ok()? - 1.0).abs() < 1e-9);
+                let same_number =
+                    || Some((cell.parse::<f64>().ok()? / original.parse::<f64>().ok()? - 1.0).abs() < 1e-9);
                 let name = &table.header[column];
                 let is_time = name == "time" || name == "since" || name.ends_with("_at") || name == "created";
                 let unbroken = |text: &str| text.replace("\r\n", "\n");
-                let same = unbroken(cell) == unbroken(original) || same_number() == Some(true) || is_time && !cell.is_empty();
-                assert!(same || cell == "0" && original.parse() == Ok(0.0), "{path} {name}: {cell:?}, sent {original:?}");
+                let same =
+                    unbroken(cell) == unbroken(original) || same_number() == Some(true) || is_time && !cell.is_empty();
+                assert!(
+                    same || cell == "0" && original.parse() == Ok(0.0),
+                    "{path} {name}: {cell:?}, sent {original:?}"
+                );
             }
         }
     }
@@ -195,7 +204,9 @@ fn assert_same(json: &Value, cell: &str, name: &str) {
         Value::Null => assert_eq!(cell, "", "{name}"),
         Value::String(text) => assert_eq!(cell, text, "{name}"),
         Value::Bool(value) => assert_eq!(cell, value.to_string(), "{name}"),
-        Value::Number(number) => assert_eq!(serde_json::from_str::<Value>(cell).unwrap(), Value::Number(number.clone()), "{name}"),
+        Value::Number(number) => {
+            assert_eq!(serde_json::from_str::<Value>(cell).unwrap(), Value::Number(number.clone()), "{name}");
+        }
         Value::Array(_) | Value::Object(_) => assert_eq!(&serde_json::from_str::<Value>(cell).unwrap(), json, "{name}"),
     }
 }

@@ -115,10 +115,7 @@ impl Engine {
             }
             let (id, name) = (self.id(container), self.name(container));
             let created_s = self.started_ms / 1000;
-            listed.fill(
-                &mut text,
-                &[&format!("\"{id}\""), &format!("[\"/{name}\"]"), &created_s, &Engine::labels()],
-            );
+            listed.fill(&mut text, &[&format!("\"{id}\""), &format!("[\"/{name}\"]"), &created_s, &Engine::labels()]);
         }
         text.push(']');
         text

@@ -185,7 +185,9 @@ async fn write_all(stream: &mut TcpStream, text: &str) -> std::io::Result<()> {
 
 async fn misbehave(stream: &mut TcpStream, fault: Fault) {
     let head = |status: &str, content_type: &str, length: usize| {
-        format!("HTTP/1.1 {status}\r\nApi-Version: 1.41\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n")
+        format!(
+            "HTTP/1.1 {status}\r\nApi-Version: 1.41\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+        )
     };
     let whole = |content_type: &str, body: &str| head("200 OK", content_type, body.len()) + body;
     let reply = match fault {

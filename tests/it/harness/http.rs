@@ -85,7 +85,8 @@ fn line(from: &mut impl BufRead) -> io::Result<String> {
 
 /// A query string of these parameters, everything but unreserved characters escaped.
 pub(crate) fn query(parameters: &[(&str, &str)]) -> String {
-    let pairs: Vec<_> = parameters.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect();
+    let pairs: Vec<_> =
+        parameters.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect();
     pairs.join("&")
 }
 

@@ -40,7 +40,8 @@ impl Recorder {
         let config = format!("[server]\nlisten = \"{address}\"\n\n[store]\npath = {store:?}\n\n{sources}\n");
         std::fs::write(directory.join("config.toml"), config).unwrap();
         let child = launch(directory, network);
-        let recorder = Recorder { child, address, directory: directory.to_owned(), network: network.map(Path::to_owned) };
+        let recorder =
+            Recorder { child, address, directory: directory.to_owned(), network: network.map(Path::to_owned) };
         recorder.wait_until_ready();
         recorder
     }
@@ -64,11 +65,6 @@ impl Recorder {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
-    }
-
-    /// The directory with its configuration, its file and its log.
-    pub(crate) fn directory(&self) -> &Path {
-        &self.directory
     }
 
     /// What it has logged.

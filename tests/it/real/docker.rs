@@ -59,7 +59,8 @@ fn fsynced_writes_read_as_block_write_bytes() {
     world.wait_for_sample_after(FAST, "writer", done);
 
     let asked = [("step", "all"), ("fields", "block_write_bytes_total")];
-    let written: f64 = world.range(FAST, "writer", (before, now_ms()), &asked).only("block_write_bytes_total").parse().unwrap();
+    let written: f64 =
+        world.range(FAST, "writer", (before, now_ms()), &asked).only("block_write_bytes_total").parse().unwrap();
     let expected = f64::from(rounds) * 4.0 * MIB;
     assert!((written / expected - 1.0).abs() <= 0.05, "wrote {expected} bytes, read as {written}");
 }
@@ -81,7 +82,9 @@ fn traffic_between_two_containers_is_equal_and_opposite() {
     let asked = [("step", "all"), ("fields", "network_receive_bytes_total,network_transmit_bytes_total")];
     let seen = |name: &str| {
         let table = world.range(FAST, name, (before, now_ms()), &asked);
-        let number = |column| -> f64 { table.rows.first().and_then(|row| row[table.position(column)].parse().ok()).unwrap_or(0.0) };
+        let number = |column| -> f64 {
+            table.rows.first().and_then(|row| row[table.position(column)].parse().ok()).unwrap_or(0.0)
+        };
         (number("network_receive_bytes_total"), number("network_transmit_bytes_total"))
     };
     wait_for("8 MiB to be received", SAMPLED_WITHIN, || (seen("receiver").0 >= 8.0 * MIB).then_some(()));
@@ -123,7 +126,10 @@ fn the_working_set_is_what_docker_stats_shows() {
     let working_set = cell("memory_working_set_bytes");
     assert_eq!(as_docker_prints(working_set), shown, "{working_set} bytes");
     assert_eq!(working_set, cell("memory_usage_bytes") - cell("memory_inactive_file_bytes"));
-    assert!(cell("memory_usage_bytes") > working_set + 10.0 * MIB, "the page cache is not in the working set: {table:?}");
+    assert!(
+        cell("memory_usage_bytes") > working_set + 10.0 * MIB,
+        "the page cache is not in the working set: {table:?}"
+    );
 }
 
 /// Four significant digits and a binary unit, as the docker client prints bytes.
@@ -142,9 +148,13 @@ fn as_docker_prints(bytes: f64) -> String {
 
 #[test]
 fn docker_prints_bytes_with_four_digits() {
-    for (bytes, printed) in
-        [(868_352.0, "848KiB"), (20_279_459.0, "19.34MiB"), (1_073_741_824.0, "1GiB"), (513.0, "513B"), (10_589_798.0, "10.1MiB")]
-    {
+    for (bytes, printed) in [
+        (868_352.0, "848KiB"),
+        (20_279_459.0, "19.34MiB"),
+        (1_073_741_824.0, "1GiB"),
+        (513.0, "513B"),
+        (10_589_798.0, "10.1MiB"),
+    ] {
         assert_eq!(as_docker_prints(bytes), printed);
     }
 }
@@ -160,7 +170,8 @@ fn ended_containers_are_found_with_how_they_ended() {
 
     check_end(world, "hungry", &killed, (137, true), before);
     check_end(world, "leaver", &exited, (3, false), before);
-    let types = |id: &str| -> Vec<String> { world.events(FAST, id, before).into_iter().map(|(name, _)| name).collect() };
+    let types =
+        |id: &str| -> Vec<String> { world.events(FAST, id, before).into_iter().map(|(name, _)| name).collect() };
     assert_eq!(types(&killed), ["container_created", "container_started", "container_oom", "container_died"]);
     assert_eq!(types(&exited), ["container_created", "container_started", "container_died"]);
 }
@@ -194,7 +205,8 @@ fn a_container_between_two_polls_leaves_its_events() {
     let id = world.engine.container("mayfly", &["--rm"], "sleep 2");
 
     let polled_until = now_ms();
-    let entity = wait_for("the container that lived 2 s", Duration::from_secs(60), || world.entities(SLOW, "mayfly").pop());
+    let entity =
+        wait_for("the container that lived 2 s", Duration::from_secs(60), || world.entities(SLOW, "mayfly").pop());
     assert_eq!(entity["identity"]["id"], id.as_str());
     world.wait_for_poll_after(SLOW, polled_until + 3_000);
     let entity = world.entities(SLOW, "mayfly").pop().unwrap_or(entity);

@@ -9,8 +9,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use crate::harness::machine;
 
 /// What it takes to run one.
-const PROGRAMS: [&str; 9] =
-    ["dockerd", "docker", "busybox", "bash", "ip", "unshare", "nsenter", "openssl", "curl"];
+const PROGRAMS: [&str; 9] = ["dockerd", "docker", "busybox", "bash", "ip", "unshare", "nsenter", "openssl", "curl"];
 
 /// A dockerd. Ends, with its containers, when dropped or when the test process ends in whatever way.
 pub(crate) struct Engine {

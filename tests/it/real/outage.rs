@@ -40,7 +40,8 @@ fn an_engine_stopped_and_started_is_down_and_up_and_leaves_a_gap() {
     let end = now_ms();
 
     let answer = recorder.json(&format!("/api/v1/events?type=target_down,target_up&start={stopping}&end={end}"));
-    let events: Vec<_> = answer["events"].as_array().unwrap().iter().filter(|event| event["target"] == "docker/node").collect();
+    let events: Vec<_> =
+        answer["events"].as_array().unwrap().iter().filter(|event| event["target"] == "docker/node").collect();
     let types: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
     assert_eq!(types, ["target_down", "target_up"], "{answer:#}");
     let time = |index: usize| parse_ms(events[index]["time"].as_str().unwrap());
@@ -52,7 +53,8 @@ fn an_engine_stopped_and_started_is_down_and_up_and_leaves_a_gap() {
         "/api/v1/range/container?host=node&name=steady&fields=cpu_cores&coverage=1&step=10s&start={stopping}&end={end}"
     );
     let answer = recorder.json(&path);
-    let gaps: Vec<_> = answer["gaps"].as_array().expect("gaps").iter().filter(|gap| gap["target"] == "docker/node").collect();
+    let gaps: Vec<_> =
+        answer["gaps"].as_array().expect("gaps").iter().filter(|gap| gap["target"] == "docker/node").collect();
     assert_eq!(gaps.len(), 1, "{answer:#}");
     let bound = |edge: &str| parse_ms(gaps[0][edge].as_str().unwrap());
     assert!((bound("start") - stopping).abs() <= 2 * INTERVAL_MS, "stopped at {stopping}: {:#}", gaps[0]);

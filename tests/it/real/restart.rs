@@ -9,8 +9,12 @@ use crate::harness::time::{now_ms, parse_ms, wait_for};
 
 use super::world::{FAST, FAST_INTERVAL_MS, SAMPLED_WITHIN, world};
 
-const COUNTERS: [&str; 4] =
-    ["cpu_usage_seconds_total", "cpu_system_seconds_total", "cpu_throttled_periods_total", "network_receive_bytes_total"];
+const COUNTERS: [&str; 4] = [
+    "cpu_usage_seconds_total",
+    "cpu_system_seconds_total",
+    "cpu_throttled_periods_total",
+    "network_receive_bytes_total",
+];
 
 #[test]
 fn increases_over_restarts_are_the_sum_of_each_lifes_last_sample() {
@@ -62,7 +66,8 @@ fn increases_over_restarts_are_the_sum_of_each_lifes_last_sample() {
     for step in ["10s", "1m"] {
         let buckets = world.range(FAST, "again", (before, end), &[("step", step), ("fields", &fields)]);
         for name in COUNTERS {
-            let parts: Vec<_> = buckets.column(name).into_iter().filter(|cell| !cell.is_empty()).map(billionths).collect();
+            let parts: Vec<_> =
+                buckets.column(name).into_iter().filter(|cell| !cell.is_empty()).map(billionths).collect();
             assert!(parts.iter().all(|part| *part >= 0), "{name} by {step}: {parts:?}");
             assert_eq!(parts.iter().sum::<i128>(), billionths(whole.only(name)), "{name} by {step}");
         }

@@ -23,8 +23,6 @@ pub(crate) const FAST: &str = "fast";
 pub(crate) const FAST_INTERVAL_MS: i64 = 3_000;
 /// The target at the default interval.
 pub(crate) const SLOW: &str = "slow";
-/// The default interval.
-pub(crate) const SLOW_INTERVAL_MS: i64 = 10_000;
 /// How long a sample may take to be there: some intervals of the slow target.
 pub(crate) const SAMPLED_WITHIN: Duration = Duration::from_secs(45);
 
