@@ -197,6 +197,31 @@ fn json_and_csv_of_a_range_agree_cell_by_cell() {
     }
 }
 
+#[test]
+fn json_and_csv_of_samples_agree_cell_by_cell() {
+    let _together = machine::shared();
+    let recorded = recorded();
+    for (path, parameters) in QUESTIONS.into_iter().filter(|(path, _)| path.starts_with("samples/")) {
+        let table = Table::read(&recorded.csv(path, parameters));
+        let answer = recorded.recorder.json(&recorded.path(path, "", parameters));
+        let samples = answer["samples"].as_array().unwrap();
+        assert_eq!(table.rows.len(), samples.len());
+        for (row, sample) in table.rows.iter().zip(samples) {
+            let sample = sample.as_object().unwrap();
+            assert_eq!(sample.len(), table.header.len());
+            for (name, cell) in table.header.iter().zip(row) {
+                assert_same(&sample[name], cell, name);
+            }
+        }
+        let has_note = table.rows.iter().flatten().any(|cell| cell.contains("twice;"));
+        assert_eq!(
+            has_note,
+            parameters.contains(&("attributes", "all")),
+            "the awkward label is there where it was asked for"
+        );
+    }
+}
+
 /// Whether a JSON value and a CSV cell say the same. Numbers are compared as read, both from their text.
 #[track_caller]
 fn assert_same(json: &Value, cell: &str, name: &str) {

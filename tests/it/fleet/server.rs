@@ -87,6 +87,9 @@ impl Fleet {
         let source = |(number, address): (usize, &SocketAddr)| {
             format!("[[source.docker]]\nname = \"n{number:02}\"\nurl = \"tcp://{address}\"\n{lines}\n\n")
         };
+        if self.addresses.is_empty() {
+            return "[source]\ndocker = []\n\n".to_owned();
+        }
         self.addresses.iter().enumerate().map(source).collect()
     }
 
