@@ -117,3 +117,27 @@ impl Drop for Engine {
         let _ = self.supervisor.wait();
     }
 }
+
+#[test]
+fn an_engine_leaves_nothing_behind() {
+    let _together = machine::shared();
+    if let Some(reason) = missing() {
+        return machine::not_run(reason);
+    }
+    let engine = Engine::start(|_| {}, &["--bridge", "none", "--iptables=false"]);
+    engine.container("stubborn", &[], "trap '' TERM; while :; do sleep 1; done");
+    let directory = engine.directory().to_owned();
+    let named = |place: &Path| {
+        let place = place.to_str().unwrap().to_owned();
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        processes
+            .filter(|process| {
+                std::fs::read_to_string(process.path().join("cmdline")).is_ok_and(|line| line.contains(&place))
+            })
+            .count()
+    };
+    assert!(named(&directory) >= 3, "the script, dockerd and a container's shim");
+    drop(engine);
+    assert_eq!(named(&directory), 0);
+    assert!(!directory.exists());
+}
