@@ -21,4 +21,5 @@ mod kill;
 mod kinds;
 mod layers;
 mod load;
+mod numbers;
 mod real;
