@@ -18,6 +18,10 @@ pub mod source;
 
 pub mod config;
 
+pub mod store;
+
 pub mod query;
+
+pub mod answer;
 
 pub mod render;
