@@ -13,13 +13,13 @@ use super::problem::Problem;
 use super::routes::Ask;
 use crate::model::{AttributeType, Class, Kind};
 use crate::query::cell::Cell;
-use crate::query::request::Zone;
+use crate::query::request::{Zone, parse_none};
 use crate::render::csv::CsvTable;
 use crate::render::json::JsonWriter;
 
 /// All kinds: in JSON with their columns, in CSV a row each.
 pub(crate) async fn all(ask: &Ask) -> Result<Response, Problem> {
-    ask.without_parameters()?;
+    parse_none(&ask.pairs)?;
     let (kinds, format) = (ask.context.kinds, ask.format);
     let producer = move |out: &mut Output| match format {
         Format::Json => {
@@ -44,7 +44,7 @@ pub(crate) async fn all(ask: &Ask) -> Result<Response, Problem> {
 
 /// One kind: in CSV its dictionary, a row for everything it has.
 pub(crate) async fn one(ask: &Ask, kind: &'static Kind) -> Result<Response, Problem> {
-    ask.without_parameters()?;
+    parse_none(&ask.pairs)?;
     let format = ask.format;
     let producer = move |out: &mut Output| match format {
         Format::Json => {

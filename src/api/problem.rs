@@ -6,8 +6,9 @@ use warp::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_
 use warp::http::{HeaderName, StatusCode};
 use warp::reply::Response;
 
-use crate::query::request::Zone;
+use crate::query::request::{ParameterError, Zone};
 use crate::render::json::JsonWriter;
+use crate::store::StoreError;
 
 /// A refused or failed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +95,18 @@ impl Problem {
         )
     }
 
+    /// 500, with the whole chain of causes in the log: this is where a failed read is handled.
+    pub(crate) fn of_store(error: &StoreError) -> Self {
+        let mut chain = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            chain = format!("{chain}: {inner}");
+            cause = inner.source();
+        }
+        tracing::error!(error = chain, "a request could not be answered from the store");
+        Problem::internal()
+    }
+
     /// 503: try again soon.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not now", detail);
@@ -133,6 +146,13 @@ impl Problem {
             headers.insert(name, HeaderValue::from_static(value));
         }
         response
+    }
+}
+
+impl From<ParameterError> for Problem {
+    fn from(error: ParameterError) -> Self {
+        let detail = error.to_string();
+        Problem::parameter(error.parameter, detail)
     }
 }
 

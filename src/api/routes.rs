@@ -13,6 +13,10 @@ use warp::http::{HeaderMap, Method};
 use warp::reply::Response;
 use warp::{Filter, path::FullPath};
 
+use crate::model::{TimeRange, Timestamp};
+use crate::query::civil::format_bucket_time;
+use crate::query::request::Zone;
+
 use super::body::{Delivery, Ending, Failure, Output, produce};
 use super::negotiate::{Encoding, Format};
 use super::problem::{Problem, nearest};
@@ -51,22 +55,9 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    /// Refuses any parameter, for tables that have none.
-    pub(crate) fn without_parameters(&self) -> Result<(), Problem> {
-        match self.pairs.first() {
-            None => Ok(()),
-            Some((name, _)) => {
-                Err(Problem::parameter(name, format!("unknown parameter {name:?}: there are none here")))
-            }
-        }
-    }
-
-    /// A link to the page after `cursor`: the same question with these parameters replaced.
-    pub(crate) fn next_link(&self, replaced: &[(&str, &str)]) -> String {
-        let is_kept = |name: &str| !replaced.iter().any(|(other, _)| *other == name);
-        let kept = self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(|(name, _)| is_kept(name));
-        let query = pairs::format_query(kept.chain(replaced.iter().copied()));
-        format!("<{}?{query}>; rel=\"next\"", self.path)
+    /// What links to further pages are made of.
+    pub(crate) fn links(&self) -> Links {
+        Links { path: self.path.clone(), pairs: self.pairs.clone() }
     }
 
     /// Runs `producer` and gives its answer the headers of its form. `file_name` is without suffix.
@@ -89,6 +80,29 @@ impl Ask {
         }
         Ok(response)
     }
+}
+
+/// The question as it was asked, to ask it again for another page.
+#[derive(Debug)]
+pub(crate) struct Links {
+    path: String,
+    pairs: Vec<(String, String)>,
+}
+
+impl Links {
+    /// A `Link` header to the next page: the same question with these parameters replaced.
+    pub(crate) fn next(&self, replaced: &[(&str, &str)]) -> String {
+        let kept = self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let kept = kept.filter(|(name, _)| !replaced.iter().any(|(other, _)| other == name));
+        let query = pairs::format_query(kept.chain(replaced.iter().copied()));
+        format!("<{}?{query}>; rel=\"next\"", self.path)
+    }
+}
+
+/// A file's name without suffix: what is in it and of which range, with no character that a file system refuses.
+pub(crate) fn file_name(what: &str, range: TimeRange) -> String {
+    let time = |at: Timestamp| format_bucket_time(at, Zone::Utc).replace(':', "");
+    format!("{what}_{}_{}", time(range.start()), time(range.end()))
 }
 
 /// Answers one request. HEAD is GET without its body, errors included.
