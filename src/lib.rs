@@ -16,6 +16,8 @@ pub mod rate;
 
 pub mod source;
 
+pub mod config;
+
 pub mod query;
 
 pub mod render;
