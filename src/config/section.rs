@@ -115,7 +115,7 @@ impl<'a> Section<'a> {
             return None;
         };
         if !range.contains(&duration) {
-            self.out_of_range(key, text, &duration_text(*range.start()), &duration_text(*range.end()));
+            self.out_of_range(key, text, duration_text(*range.start()), duration_text(*range.end()));
             return None;
         }
         Some(duration)
@@ -129,7 +129,7 @@ impl<'a> Section<'a> {
             return None;
         };
         if !range.contains(&bytes) {
-            self.out_of_range(key, text, &size_text(*range.start()), &size_text(*range.end()));
+            self.out_of_range(key, text, size_text(*range.start()), size_text(*range.end()));
             return None;
         }
         Some(bytes)

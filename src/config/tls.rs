@@ -74,10 +74,7 @@ impl TlsPaths {
         place: impl Fn(&str) -> String,
         faults: &Faults,
     ) -> Option<TlsMaterial> {
-        let ca = match &self.ca {
-            Some(path) => Some(read_certificates(path, environment, &place("ca"), faults)),
-            None => None,
-        };
+        let ca = self.ca.as_ref().map(|path| read_certificates(path, environment, &place("ca"), faults));
         let client = match (&self.cert, &self.key) {
             (None, None) => None,
             (Some(_), None) => {

@@ -17,6 +17,8 @@ mod parse;
 mod step;
 #[cfg(test)]
 pub(crate) mod test_kinds;
+#[cfg(test)]
+mod tests;
 mod time;
 
 pub use cursor::{entities_cursor, events_cursor, samples_cursor};
@@ -25,6 +27,17 @@ pub(crate) use known::shown;
 pub use known::{ParameterError, UnknownKind, kind_named};
 pub use pages::{ENTITIES_DEFAULT, ENTITIES_MAX, EntitiesRequest, SamplesRequest, TargetsRequest, parse_none};
 pub(crate) use time::parse_rfc3339;
+
+/// What [`RangeRequest::parse`] takes beside filters. Filters share these names' space: no identity key, attribute or
+/// column may be called like a parameter.
+pub const RANGE_PARAMETERS: &[&str] =
+    &["fields", "agg", "start", "end", "step", "tz", "group_by", "across", "top", "top_by", "coverage"];
+/// What [`SamplesRequest::parse`] takes beside filters.
+pub const SAMPLES_PARAMETERS: &[&str] = &["start", "end", "tz", "attributes", "limit", "cursor"];
+/// What [`EntitiesRequest::parse`] takes beside filters.
+pub const ENTITIES_PARAMETERS: &[&str] = &["start", "end", "tz", "limit", "cursor"];
+/// What [`EventsRequest::parse`] takes beside filters.
+pub const EVENTS_PARAMETERS: &[&str] = &["start", "end", "tz", "type", "severity", "kind", "limit", "cursor"];
 
 /// Most buckets of a range: a screen shows a third of them, and clients of other recorders know the number.
 pub const BUCKETS_MAX: usize = 11_000;

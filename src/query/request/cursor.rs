@@ -111,3 +111,72 @@ fn split(text: &str) -> Option<Vec<String>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::test_kinds::{CONTAINER, ROLE};
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_ms(1_787_281_800_007);
+
+    #[test]
+    fn a_samples_cursor_is_identity_and_time_joined_as_in_a_line() {
+        let identity = Identity::new(["node-1", "a,b\"c"]);
+        let cursor = samples_cursor(&identity, AT);
+        assert_eq!(cursor, "node-1,\"a,b\"\"c\",2026-08-21T03:10:00.007Z");
+        assert_eq!(parse_samples_cursor(&CONTAINER, &cursor), Ok((identity, AT)));
+        // As a line has it under tz, also when a URL's + became a space.
+        let berlin = Ok((Identity::new(["node-1", "abc"]), AT));
+        assert_eq!(parse_samples_cursor(&CONTAINER, "node-1,abc,2026-08-21T05:10:00.007+02:00"), berlin);
+        assert_eq!(parse_samples_cursor(&CONTAINER, "node-1,abc,2026-08-21T05:10:00.007 02:00"), berlin);
+    }
+
+    #[test]
+    fn entities_and_events_cursors_read_back() {
+        let identity = Identity::new([""]);
+        assert_eq!(parse_entities_cursor(&ROLE, &entities_cursor(&identity)), Ok(identity));
+        assert_eq!(events_cursor(AT, 7), "2026-08-21T03:10:00.007Z,7");
+        assert_eq!(parse_events_cursor("2026-08-21T03:10:00.007Z,7"), Ok((AT, 7)));
+    }
+
+    #[test]
+    fn a_cursor_that_was_cut_is_refused_with_its_form() {
+        for text in ["", "node-1", "node-1,abc", "a,b,c,2026-08-21T03:10:00.007Z", "node-1,\"abc", "node-1,a\"b,c"] {
+            let why = parse_samples_cursor(&CONTAINER, text).unwrap_err();
+            assert!(why.contains("host,id,time") || why.contains("no time of a line"), "{text}: {why}");
+        }
+        let why = parse_samples_cursor(&CONTAINER, "node-1,abc,2026-08-21T03:10").unwrap_err();
+        assert!(why.contains("`2026-08-21T03:10` is no time of a line"), "{why}");
+        assert!(parse_entities_cursor(&CONTAINER, "node-1").unwrap_err().contains("is not host,id as CSV"));
+        assert!(parse_entities_cursor(&CONTAINER, "node-1,\"abc\"x").is_err());
+        for text in ["", "7", "2026-08-21T03:10:00.007Z", "2026-08-21T03:10:00.007Z,-7", "2026-08-21T03:10:00.007Z,+7"]
+        {
+            assert!(parse_events_cursor(text).unwrap_err().contains("time,sequence"), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn cursors_read_back_and_are_csv(parts in prop::array::uniform2("[ab,\"\r\n é]{0,8}"), ms in 0i64..4_000_000_000_000) {
+            let identity = Identity::new(parts.clone());
+            let cursor = samples_cursor(&identity, Timestamp::from_ms(ms));
+            let expected = (identity.clone(), Timestamp::from_ms(ms));
+            prop_assert_eq!(parse_samples_cursor(&CONTAINER, &cursor), Ok(expected));
+            let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(cursor.as_bytes());
+            let record = reader.records().next().unwrap().unwrap();
+            prop_assert_eq!(record.iter().take(2).collect::<Vec<_>>(), parts.each_ref().map(String::as_str));
+            prop_assert_eq!(parse_entities_cursor(&CONTAINER, &entities_cursor(&identity)), Ok(identity));
+        }
+
+        #[test]
+        fn any_cursor_is_read_or_refused(text in "\\PC*", near in "[a,\"]{0,12}") {
+            for text in [text, near] {
+                let _ = parse_samples_cursor(&CONTAINER, &text);
+                let _ = parse_entities_cursor(&CONTAINER, &text);
+                let _ = parse_events_cursor(&text);
+            }
+        }
+    }
+}

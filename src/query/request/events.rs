@@ -7,14 +7,12 @@ use crate::query::filter::{Filter, Pattern};
 use super::cursor::parse_events_cursor;
 use super::known::{ParameterError, shown, suggestion};
 use super::parse::Parameters;
-use super::{Label, Zone, label_value};
+use super::{EVENTS_PARAMETERS, Label, Zone, label_value};
 
 /// Events of a page where no limit is asked for.
 pub const EVENTS_DEFAULT: usize = 1_000;
 /// Most events of a page: it is put together in memory.
 pub const EVENTS_MAX: usize = 10_000;
-/// The request's own parameters; `host` and `app` are filters of every event.
-const OWN: &[&str] = &["start", "end", "tz", "type", "severity", "kind", "limit", "cursor"];
 
 /// An events request, everything resolved.
 #[derive(Debug, Clone)]
@@ -72,7 +70,8 @@ impl EventsRequest {
             let name = only.next().filter(|_| only.next().is_none())?;
             kinds.iter().copied().find(|kind| kind.name == name)
         });
-        let parameters = Parameters::sort(&others, OWN, kind).map_err(|error| without_kind(kinds, kind, error))?;
+        let parameters =
+            Parameters::sort(&others, EVENTS_PARAMETERS, kind).map_err(|error| without_kind(kinds, kind, error))?;
         let zone = parameters.zone()?;
         let types = parameters.read("type", |text| parse_words("type", text, EVENT_TYPES))?;
         let severity_names = Severity::ALL.map(Severity::name);
@@ -151,7 +150,8 @@ fn parse_words(what: &str, text: &str, known: &[&'static str]) -> Result<Pattern
     let pattern = Pattern::parse(text)?;
     for word in pattern.literals() {
         // `kind=` asks for events of no entity.
-        if !known.contains(&word) && !(word.is_empty() && what == "kind") {
+        let is_none = word.is_empty() && what == "kind";
+        if !is_none && !known.contains(&word) {
             return Err(format!("there is no {what} `{}`; {}", shown(word), suggestion(word, known)));
         }
     }
@@ -167,7 +167,7 @@ fn parse_words(what: &str, text: &str, known: &[&'static str]) -> Result<Pattern
 /// Adds what would make a filter of some kind work where no one kind was asked for.
 fn without_kind(kinds: &[&'static Kind], kind: Option<&'static Kind>, mut error: ParameterError) -> ParameterError {
     let having = kinds.iter().find(|having| Label::find(having, &error.parameter).is_some());
-    if let (None, Some(having), false) = (kind, having, OWN.contains(&error.parameter.as_str())) {
+    if let (None, Some(having), false) = (kind, having, EVENTS_PARAMETERS.contains(&error.parameter.as_str())) {
         error.message = format!("is a filter of kind {}; add kind={}", having.name, having.name);
     }
     error

@@ -7,6 +7,9 @@ use crate::model::Kind;
 /// Longest part of a user's text that a message repeats, in characters: enough to recognise it.
 const SHOWN_MAX: usize = 80;
 
+/// Longest list of names that a message repeats beside the nearest one: as many as are taken in at a glance.
+const SHORT_LIST_MAX: usize = 12;
+
 /// A parameter that cannot be used, with what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{parameter}: {message}")]
@@ -86,11 +89,13 @@ pub(super) fn nearest<S: AsRef<str>>(name: &str, known: impl IntoIterator<Item =
         .map(|(_, _, candidate)| candidate)
 }
 
-/// `; did you mean …?` where a known name is near, else what may stand there.
+/// The nearest known name, and what may stand there where that is a short list or nothing is near.
 pub(super) fn suggestion<S: AsRef<str>>(name: &str, known: &[S]) -> String {
+    let all = format!("known are {}", listed(known));
     match nearest(name, known.iter().map(AsRef::as_ref)) {
+        Some(nearest) if known.len() <= SHORT_LIST_MAX => format!("did you mean `{nearest}`? {all}"),
         Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => format!("known are {}", listed(known)),
+        None => all,
     }
 }
 

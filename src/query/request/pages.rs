@@ -1,12 +1,12 @@
 //! Requests that list what was recorded, a page or a stream at a time: samples, entities, targets.
 
-use crate::model::{Identity, Kind, TimeRange, Timestamp};
+use crate::model::{Identity, Kind, TargetName, TimeRange, Timestamp};
 use crate::query::filter::{Filter, Pattern};
 
-use super::Zone;
 use super::cursor::{parse_entities_cursor, parse_samples_cursor};
 use super::known::{ParameterError, shown};
 use super::parse::Parameters;
+use super::{ENTITIES_PARAMETERS, SAMPLES_PARAMETERS, Zone};
 
 /// Entities of a page where no limit is asked for: a cluster's containers in one page.
 pub const ENTITIES_DEFAULT: usize = 1_000;
@@ -39,8 +39,7 @@ impl SamplesRequest {
         parameters: &[(String, String)],
         now: Timestamp,
     ) -> Result<SamplesRequest, ParameterError> {
-        let own = &["start", "end", "tz", "attributes", "limit", "cursor"];
-        let parameters = Parameters::sort(parameters, own, Some(kind))?;
+        let parameters = Parameters::sort(parameters, SAMPLES_PARAMETERS, Some(kind))?;
         let zone = parameters.zone()?;
         Ok(SamplesRequest {
             kind,
@@ -86,7 +85,7 @@ impl EntitiesRequest {
         parameters: &[(String, String)],
         now: Timestamp,
     ) -> Result<EntitiesRequest, ParameterError> {
-        let parameters = Parameters::sort(parameters, &["start", "end", "tz", "limit", "cursor"], Some(kind))?;
+        let parameters = Parameters::sort(parameters, ENTITIES_PARAMETERS, Some(kind))?;
         let zone = parameters.zone()?;
         Ok(EntitiesRequest {
             kind,
@@ -122,7 +121,7 @@ impl TargetsRequest {
     }
 
     /// Whether a target is asked for.
-    pub fn matches(&self, target: &crate::model::TargetName) -> bool {
+    pub fn matches(&self, target: &TargetName) -> bool {
         let passes = |pattern: &Option<Pattern>, text| pattern.as_ref().is_none_or(|pattern| pattern.matches(text));
         passes(&self.target, target.as_str()) && passes(&self.host, target.name())
     }

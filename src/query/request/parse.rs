@@ -75,6 +75,7 @@ impl<'a> Parameters<'a> {
 
     /// `start` and `end`; by default the hour before `end`, and now, to the whole second.
     pub(super) fn range(&self, now: Timestamp, zone: Zone) -> Result<TimeRange, ParameterError> {
+        let now = now.clamp(Timestamp::MIN, Timestamp::MAX);
         let now = Timestamp::from_ms(now.ms().div_euclid(SECOND_MS).saturating_mul(SECOND_MS));
         let time = |text: &str| parse_time(text, now, zone);
         let (start, end) = (self.read("start", time)?, self.read("end", time)?);
@@ -110,9 +111,9 @@ pub(super) fn parse_flag(text: &str) -> Result<bool, String> {
     }
 }
 
-/// A zone of the tz database.
+/// A zone of the tz database. A `+` that arrives as a space is one (`Etc/GMT+5`): no zone has a space in its name.
 fn parse_zone(text: &str) -> Result<Zone, String> {
-    text.parse().map(Zone::Named).map_err(|_| {
+    text.replace(' ', "+").parse().map(Zone::Named).map_err(|_| {
         let zones = chrono_tz::TZ_VARIANTS.iter().map(|tz| tz.name());
         match nearest(text, zones) {
             Some(near) => format!("there is no zone `{}`; did you mean `{near}`?", shown(text)),
