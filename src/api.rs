@@ -29,6 +29,8 @@ mod routes;
 mod samples;
 pub mod server;
 mod targets;
+#[cfg(test)]
+mod tests;
 pub mod token;
 
 pub use live::{ConfiguredTarget, Live};
@@ -84,7 +86,16 @@ pub struct Context {
 impl Context {
     /// A context without token and salt, with the default limits.
     pub fn new(store: Arc<Store>, kinds: &'static [&'static Kind], clock: Clock, live: Arc<Live>) -> Self {
-        Context { store, kinds, clock, live, token: None, salt: String::new(), limits: Limits::default(), queries: semaphore(Limits::default()) }
+        Context {
+            store,
+            kinds,
+            clock,
+            live,
+            token: None,
+            salt: String::new(),
+            limits: Limits::default(),
+            queries: semaphore(Limits::default()),
+        }
     }
 
     /// The same context, open only to those who send this token.

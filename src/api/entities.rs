@@ -52,14 +52,15 @@ fn write_json(request: &EntitiesRequest, page: &EntitiesPage, out: &mut Output) 
                 json.object(|json| {
                     let identity = kind.identity.iter().enumerate();
                     json.key("identity")?.object(|json| {
-                        identity.into_iter().try_for_each(|(index, key)| {
-                            json.key(key.name)?.text(record.identity.part(index))
-                        })
+                        identity
+                            .into_iter()
+                            .try_for_each(|(index, key)| json.key(key.name)?.text(record.identity.part(index)))
                     })?;
                     json.key("attributes")?.object(|json| {
-                        kind.attributes.iter().zip(facts(kind, attributes)).try_for_each(|(attribute, fact)| {
-                            json.key(attribute.name)?.cell(&fact)
-                        })
+                        kind.attributes
+                            .iter()
+                            .zip(facts(kind, attributes))
+                            .try_for_each(|(attribute, fact)| json.key(attribute.name)?.cell(&fact))
                     })?;
                     let names = ["first_seen", "last_seen", "ended"];
                     names.iter().zip(life(record)).try_for_each(|(name, cell)| json.key(name)?.cell(&cell))

@@ -24,7 +24,9 @@ pub(crate) async fn all(ask: &Ask) -> Result<Response, Problem> {
     let producer = move |out: &mut Output| match format {
         Format::Json => {
             let mut json = JsonWriter::new(out, Zone::Utc);
-            json.object(|json| json.key("kinds")?.array(|json| kinds.iter().try_for_each(|kind| describe(json, kind))))?;
+            json.object(|json| {
+                json.key("kinds")?.array(|json| kinds.iter().try_for_each(|kind| describe(json, kind)))
+            })?;
             json.finish()?;
             Ok(Ending::default())
         }
@@ -104,8 +106,7 @@ fn describe<W: Write>(json: &mut JsonWriter<W>, kind: &Kind) -> io::Result<()> {
 }
 
 fn dictionary(out: &mut Output, kind: &Kind) -> io::Result<()> {
-    let mut table =
-        CsvTable::new(out, Zone::Utc, ["name", "role", "type", "unit", "headline", "additive", "help"])?;
+    let mut table = CsvTable::new(out, Zone::Utc, ["name", "role", "type", "unit", "headline", "additive", "help"])?;
     for key in kind.identity {
         table.row([key.name, "identity", "text", "", "", "", key.help].map(Cell::Text))?;
     }

@@ -74,8 +74,7 @@ fn newest(context: &Context, kind: &'static Kind) -> Result<Vec<Newest>, StoreEr
         let is_last = page.len() < ENTITIES_PER_PAGE;
         after = page.last().map(|record| record.identity.clone());
         for record in page.into_iter().filter(|record| record.ended.is_none()) {
-            let run =
-                context.store.read(&Fetch { kind, identity: &record.identity, range, columns: &columns })?;
+            let run = context.store.read(&Fetch { kind, identity: &record.identity, range, columns: &columns })?;
             let Some(index) = run.inside().next_back() else { continue };
             let at = run.at.get(index).copied().unwrap_or(range.start());
             let attributes = record.attributes_at(at);

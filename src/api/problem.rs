@@ -6,6 +6,7 @@ use warp::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_
 use warp::http::{HeaderName, StatusCode};
 use warp::reply::Response;
 
+use crate::answer::AnswerError;
 use crate::query::request::{ParameterError, Zone};
 use crate::render::json::JsonWriter;
 use crate::store::StoreError;
@@ -65,12 +66,7 @@ impl Problem {
     /// 405: everything here is read.
     pub fn method_not_allowed(method: &str) -> Self {
         let detail = format!("{method} is not possible here: use GET or HEAD");
-        let problem = Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method-not-allowed",
-            "Method not allowed",
-            detail,
-        );
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail);
         Problem { header: Some((ALLOW, "GET, HEAD")), ..problem }
     }
 
@@ -156,8 +152,20 @@ impl From<ParameterError> for Problem {
     }
 }
 
+impl From<AnswerError> for Problem {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::Store(error) => Problem::of_store(&error),
+            AnswerError::TooMany { message } => {
+                Problem::new(StatusCode::BAD_REQUEST, "too-many", "Too large an answer", message)
+            }
+            AnswerError::Gone { message } => Problem::gone(message),
+        }
+    }
+}
+
 /// The known name nearest to one that is not, if any is near.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Jaro-Winkler similarity from which a name is worth proposing.
     const NEAR: f64 = 0.7;
     let name = name.to_ascii_lowercase();

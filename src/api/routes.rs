@@ -2,12 +2,11 @@
 //!
 //! Must not know: what the handlers answer.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use warp::filters::BoxedFilter;
 use warp::http::header::{
-    CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use warp::http::{HeaderMap, Method};
 use warp::reply::Response;
@@ -108,8 +107,7 @@ pub(crate) fn file_name(what: &str, range: TimeRange) -> String {
 /// Answers one request. HEAD is GET without its body, errors included.
 async fn answer(context: Arc<Context>, method: &Method, path: &str, query: &str, headers: HeaderMap) -> Response {
     let is_head = method == Method::HEAD;
-    let mut response =
-        dispatch(context, method, path, query, headers).await.unwrap_or_else(Problem::into_response);
+    let mut response = dispatch(context, method, path, query, headers).await.unwrap_or_else(Problem::into_response);
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if is_head { response.map(|_| Response::new("".into()).into_body()) } else { response }

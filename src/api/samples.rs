@@ -18,8 +18,8 @@ use super::routes::{Ask, Links, file_name};
 use crate::answer;
 use crate::model::Kind;
 use crate::query::civil::format_instant;
-use crate::query::samples::SampleRow;
 use crate::query::request::{SamplesRequest, Zone};
+use crate::query::samples::SampleRow;
 use crate::render::csv::CsvTable;
 use crate::render::json::{self, JsonWriter};
 use crate::render::samples::SampleColumns;
@@ -61,12 +61,7 @@ pub(crate) async fn samples(ask: &Ask, kind: &'static Kind) -> Result<Response, 
     Ok(response)
 }
 
-fn write_csv(
-    context: &Context,
-    request: &SamplesRequest,
-    out: &mut Output,
-    links: &Links,
-) -> Result<Ending, Failure> {
+fn write_csv(context: &Context, request: &SamplesRequest, out: &mut Output, links: &Links) -> Result<Ending, Failure> {
     let columns = SampleColumns::new(request);
     let mut table = CsvTable::new(out, request.zone, columns.names())?;
     let next = emit(context, request, &mut |row| table.row(columns.cells(&row)))?;
@@ -74,12 +69,7 @@ fn write_csv(
     Ok(ending(request, links, next.as_deref()))
 }
 
-fn write_json(
-    context: &Context,
-    request: &SamplesRequest,
-    out: &mut Output,
-    links: &Links,
-) -> Result<Ending, Failure> {
+fn write_json(context: &Context, request: &SamplesRequest, out: &mut Output, links: &Links) -> Result<Ending, Failure> {
     let columns = SampleColumns::new(request);
     let names = columns.names();
     let mut json = JsonWriter::new(out, request.zone);

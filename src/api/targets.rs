@@ -47,7 +47,8 @@ pub(crate) async fn targets(ask: &Ask) -> Result<Response, Problem> {
     let producer = move |out: &mut Output| {
         let mut rows: BTreeMap<TargetName, Row> = BTreeMap::new();
         for record in context.store.targets().map_err(|error| Problem::of_store(&error))? {
-            rows.entry(record.target.clone()).or_default().record = Some(record);
+            let target = record.target.clone();
+            rows.entry(target).or_default().record = Some(record);
         }
         for configured in context.live.targets().iter() {
             rows.entry(configured.target.clone()).or_default().configured = Some(configured.clone());

@@ -151,7 +151,8 @@ pub fn frame<W: Write>(out: W, frame: &Frame, request: &RangeRequest, filters: &
         json.key("start")?.bucket_time(frame.range.start())?;
         json.key("end")?.bucket_time(frame.range.end())?;
         let step_seconds = frame.step.seconds();
-        json.key("step_seconds")?.cell(&step_seconds.map_or(Cell::Null, |value| Cell::Scaled { value, decimals: 0 }))?;
+        json.key("step_seconds")?
+            .cell(&step_seconds.map_or(Cell::Null, |value| Cell::Scaled { value, decimals: 0 }))?;
         json.key("step")?.text(&frame.step.label())?;
         json.key("tz")?.text(zone_name(frame.zone))?;
         json.key("resolution")?.text(frame.resolution)?;
