@@ -16,6 +16,8 @@ pub mod rate;
 
 pub mod source;
 
+pub mod store;
+
 pub mod config;
 
 pub mod query;
