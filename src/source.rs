@@ -15,7 +15,7 @@ pub mod http;
 pub mod recorder;
 
 /// Every kind that is recorded, in the order of documentation.
-pub static KINDS: &[&Kind] = &[];
+pub static KINDS: &[&Kind] = &[&recorder::TARGET, &recorder::RECORDER];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
