@@ -132,6 +132,11 @@ impl Queue {
         self.state().waiting.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn weight(&self) -> usize {
+        self.state().weight
+    }
+
     fn push(&self, queued: Queued) {
         let mut state = self.state();
         state.weight = state.weight.saturating_add(weight(&queued.snapshot));
