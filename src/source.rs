@@ -15,7 +15,7 @@ pub mod http;
 pub mod recorder;
 
 /// Every kind that is recorded, in the order of documentation.
-pub static KINDS: &[&Kind] = &[];
+pub static KINDS: &[&Kind] = &[&host::HOST, &host::HOST_DEVICE, &host::HOST_INTERFACE, &host::HOST_FILESYSTEM];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
