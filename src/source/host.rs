@@ -1,7 +1,7 @@
 //! The host: what /proc, /sys and statvfs tell of the machine itself.
 //!
-//! One visit reads the texts ([`capture`]), says what stands in them ([`parse`], [`mounts`], [`observe`]; pure) and
-//! measures file systems ([`space`]). Must not know: the store, the sampler, SQL.
+//! One visit reads the texts (`capture`), says what stands in them (`parse`, `mounts`, `observe`: pure) and
+//! measures file systems (`space`). Must not know: the store, the sampler, SQL.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -155,11 +155,11 @@ impl Host {
             let error = "reading /proc takes longer than the timeout";
             Err(Box::new(Observed::failed(Outcome::Timeout, error)))
         };
-        if let Some(mut earlier) = self.reading.take() {
-            if timeout_at(deadline, &mut earlier).await.is_err() {
-                self.reading = Some(earlier);
-                return stuck();
-            }
+        if let Some(mut earlier) = self.reading.take()
+            && timeout_at(deadline, &mut earlier).await.is_err()
+        {
+            self.reading = Some(earlier);
+            return stuck();
         }
         let settings = Arc::clone(&self.settings);
         let known_boot = self.boot.as_ref().and_then(|boot| boot.id.clone());

@@ -21,7 +21,7 @@ fn copy() -> tempfile::TempDir {
             let entry = entry.unwrap();
             let to = to.join(entry.file_name());
             if entry.path().is_dir() {
-                copy_tree(&entry.path(), &to)
+                copy_tree(&entry.path(), &to);
             } else {
                 let _ = fs::copy(entry.path(), to).unwrap();
             }
@@ -422,6 +422,25 @@ async fn a_file_system_that_hangs_is_reported_and_not_asked_twice() {
 }
 
 #[tokio::test]
+async fn a_proc_that_hangs_is_a_timeout_and_is_not_read_twice() {
+    let root = copy();
+    let (stat, aside) = (root.path().join("proc/stat"), root.path().join("pipe"));
+    fs::remove_file(&stat).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &stat, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    let mut host = host_at(root.path(), |_| {});
+    let short = Visit { started: Timestamp::from_ms(0), timeout: Duration::from_millis(200) };
+    for _ in 0..2 {
+        let observed = host.poll(short).await;
+        assert_eq!((observed.outcome, observed.batches.len()), (Outcome::Timeout, 0));
+    }
+    fs::rename(&stat, &aside).unwrap();
+    fs::copy(recorded("t0").join("proc/stat"), &stat).unwrap();
+    // Lets the one reader go: opening a pipe for writing needs a reader, and a second would wait for another.
+    fs::write(&aside, "").unwrap();
+    while host.poll(short).await.outcome != Outcome::Ok {}
+}
+
+#[tokio::test]
 async fn a_file_system_that_refuses_is_named_with_its_reason() {
     let measure: Measure = Arc::new(|_: &Path| Err(io::ErrorKind::PermissionDenied.into()));
     let settings = Settings { root: recorded("t0"), ..Settings::named("node-1") };
@@ -456,7 +475,7 @@ async fn a_mounted_root_is_read_through_its_first_process() {
 #[tokio::test]
 async fn this_machine_can_be_read() {
     if !Path::new("/proc/stat").exists() {
-        println!("not run: no /proc/stat here");
+        eprintln!("not run: no /proc/stat here");
         return;
     }
     let mut host = Host::new(Settings::named("here"), Clock::System);
