@@ -16,10 +16,14 @@ pub mod rate;
 
 pub mod source;
 
-pub mod store;
-
 pub mod config;
 
+pub mod store;
+
 pub mod query;
+
+pub mod answer;
+
+pub mod sampler;
 
 pub mod render;
