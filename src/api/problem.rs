@@ -7,6 +7,7 @@ use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use warp::reply::Response;
 
 use crate::answer::AnswerError;
+use crate::query::civil::format_instant;
 use crate::query::request::{ParameterError, Zone};
 use crate::render::json::JsonWriter;
 use crate::store::StoreError;
@@ -159,7 +160,10 @@ impl From<AnswerError> for Problem {
             AnswerError::TooMany { message } => {
                 Problem::new(StatusCode::BAD_REQUEST, "too-many", "Too large an answer", message)
             }
-            AnswerError::Gone { message } => Problem::gone(message),
+            AnswerError::Gone { kept_from } => Problem::gone(format!(
+                "samples before {0} are no longer kept: ask with start={0} or later",
+                format_instant(kept_from, Zone::Utc)
+            )),
         }
     }
 }
