@@ -151,9 +151,9 @@ fn modules_name_only_what_lies_below_them() {
 fn what_must_be_absent_is_absent() {
     /// A text, the beginnings of the paths that may hold it, why nobody else may.
     const ABSENT: [(&str, &[&str], &str); 15] = [
-        ("rusqlite", &["store.rs", "store/", "sql.rs", "sql/"], "SQLite stays behind the store"),
-        ("warp", &["api.rs", "api/"], "only the API speaks HTTP to readers"),
-        ("reqwest", &["source.rs", "source/"], "only sources speak to targets"),
+        ("rusqlite::", &["store.rs", "store/", "sql.rs", "sql/"], "SQLite stays behind the store"),
+        ("warp::", &["api.rs", "api/"], "only the API speaks HTTP to readers"),
+        ("reqwest::", &["source.rs", "source/"], "only sources speak to targets"),
         (
             "chrono",
             &["query.rs", "query/", "render.rs", "render/", "api/", "cli/", "source/", "answer"],
