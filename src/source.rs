@@ -21,6 +21,8 @@ pub static KINDS: &[&Kind] = &[
     &docker::kinds::CONTAINER_DEVICE,
     &docker::kinds::ENGINE,
     &docker::kinds::IMAGE_KIND,
+    &recorder::TARGET,
+    &recorder::RECORDER,
 ];
 
 /// The kind of a name.

@@ -1,1 +1,3 @@
-//! t
+//! Polls of recorded replies: quirks one by one, and whole visits against a canned server.
+
+mod real;
