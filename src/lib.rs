@@ -16,4 +16,14 @@ pub mod rate;
 
 pub mod source;
 
+pub mod config;
+
+pub mod store;
+
+pub mod sampler;
+
 pub mod query;
+
+pub mod answer;
+
+pub mod render;

@@ -1,9 +1,14 @@
 //! Questions and how they are answered from runs: pure functions, values in, values out.
 //!
-//! `request` turns parameters into a checked request; `evaluate` folds runs into a [`frame::Frame`]. Must not
-//! know: where samples came from, the store, HTTP, async, the clock (now is an argument).
+//! `request` turns parameters into a checked request; `evaluate` folds runs into a [`frame::Frame`], `samples`
+//! into rows. Must not know: where samples came from, the store, HTTP, async, the clock (now is an argument).
 
 pub mod cell;
+pub mod civil;
+pub mod evaluate;
 pub mod filter;
 pub mod frame;
+pub mod operand;
 pub mod request;
+pub mod samples;
+pub mod seen;

@@ -173,3 +173,6 @@ impl Stretch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

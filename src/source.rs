@@ -15,7 +15,15 @@ pub mod http;
 pub mod recorder;
 
 /// Every kind that is recorded, in the order of documentation.
-pub static KINDS: &[&Kind] = &[&recorder::TARGET, &recorder::RECORDER];
+pub static KINDS: &[&Kind] = &[
+    &docker::kinds::CONTAINER,
+    &docker::kinds::CONTAINER_INTERFACE,
+    &docker::kinds::CONTAINER_DEVICE,
+    &docker::kinds::ENGINE,
+    &docker::kinds::IMAGE_KIND,
+    &recorder::TARGET,
+    &recorder::RECORDER,
+];
 
 /// The kind of a name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

@@ -9,6 +9,16 @@
 //!   and the oldest at or after its end, however far.
 //! - A poll is kept as long as the samples it took, and never shorter.
 //! - Nothing read refers to a row: entities are named by kind and identity.
+//! - An entity is first seen by the first good poll that lists it and last seen by the last. While it is listed it is
+//!   seen as far as its target's good polls reach; a complete batch of its kind without it ends that. Its end is the
+//!   source's own word, else the start of that poll. One that comes back is the same entity, with no end.
+//! - Attributes that differ open a version, from the poll's start or the sample's time if that is earlier, but never
+//!   at or before the newest version. What is learnt first holds from the start.
+//! - Polls in order: by start, then by the turn in which they were appended.
+//!
+//! # Durability
+//! The promise after `kill -9` is about the process: what was committed is in the operating system's hands. After a
+//! power cut the newest commits may be missing, each whole; the file is never torn.
 //!
 //! Must not know: Docker, Mesos or any other system (kinds come in as descriptions), the API, async.
 //! Every call blocks; the caller keeps it off the async threads.
@@ -21,8 +31,50 @@ use crate::model::{
     EntityRecord, Event, Identity, Kind, PollRecord, Run, Severity, Snapshot, TargetName, TimeRange, Timestamp,
 };
 
+#[cfg(test)]
+mod conformance;
 pub mod memory;
 pub mod sqlite;
+
+/// The hour of [`VERSIONS_PER_HOUR_MAX`], aligned to 1970.
+pub(crate) const HOUR_MS: i64 = 3_600_000;
+
+/// Attribute versions kept of one entity from one hour. A person changes things a few times an hour; an attribute
+/// that changes at every poll is a number in disguise, and must not fill the file.
+pub(crate) const VERSIONS_PER_HOUR_MAX: usize = 100;
+
+/// The event that says that an entity's attributes change too often; once an hour for each entity.
+pub(crate) fn limit_hit(kind: &'static Kind, identity: &Identity, target: &TargetName, at: Timestamp) -> Event {
+    Event {
+        at,
+        severity: Severity::Warning,
+        event_type: "limit_hit",
+        kind: Some(kind.name),
+        entity: Some(identity.clone()),
+        target: target.clone(),
+        source_id: limit_hit_id(kind, identity),
+        message: format!(
+            "attributes of {} {} changed more than {VERSIONS_PER_HOUR_MAX} times in an hour; only the newest are kept \
+             for the rest of it",
+            kind.name,
+            identity.parts().join(" "),
+        ),
+        details: [("limit".to_owned(), "attribute_versions".into())].into(),
+    }
+}
+
+/// What tells the limit events of entities apart.
+pub(crate) fn limit_hit_id(kind: &'static Kind, identity: &Identity) -> String {
+    format!("attribute_versions {} {}", kind.name, identity.parts().join(" "))
+}
+
+/// Whether an event is one that a query asks for, its cursor aside.
+pub(crate) fn wants_event(query: &EventQuery, event: &Event) -> bool {
+    query.range.is_none_or(|range| range.contains(event.at))
+        && (query.event_types.is_empty() || query.event_types.contains(&event.event_type))
+        && query.severity.is_none_or(|least| event.severity >= least)
+        && query.kind.is_none_or(|kind| event.kind == Some(kind.name))
+}
 
 /// Where snapshots are kept.
 #[derive(Debug)]
@@ -51,7 +103,7 @@ pub struct Fetch<'a> {
 pub struct EntityQuery {
     /// Of this kind.
     pub kind: &'static Kind,
-    /// Seen at any time of this range.
+    /// Seen at any time of this range: listed by a good poll, or sampled.
     pub seen_in: TimeRange,
     /// After this identity, in identity order.
     pub after: Option<Identity>,

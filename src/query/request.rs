@@ -5,6 +5,46 @@
 use crate::model::{Kind, TimeRange, Timestamp};
 
 use super::filter::Filter;
+pub use super::filter::label_value;
+
+mod cursor;
+mod events;
+mod field;
+mod known;
+mod label;
+mod pages;
+mod parse;
+mod step;
+#[cfg(test)]
+pub(crate) mod test_kinds;
+#[cfg(test)]
+mod tests;
+mod time;
+
+pub use cursor::{entities_cursor, events_cursor, samples_cursor};
+pub use events::{EVENTS_DEFAULT, EVENTS_MAX, EventsRequest};
+pub(crate) use known::shown;
+pub use known::{ParameterError, UnknownKind, kind_named};
+pub use pages::{ENTITIES_DEFAULT, ENTITIES_MAX, EntitiesRequest, SamplesRequest, TargetsRequest, parse_none};
+pub(crate) use time::parse_rfc3339;
+
+/// What [`RangeRequest::parse`] takes beside filters. Filters share these names' space: no identity key, attribute or
+/// column may be called like a parameter.
+pub const RANGE_PARAMETERS: &[&str] =
+    &["fields", "agg", "start", "end", "step", "tz", "group_by", "across", "top", "top_by", "coverage"];
+/// What [`SamplesRequest::parse`] takes beside filters.
+pub const SAMPLES_PARAMETERS: &[&str] = &["start", "end", "tz", "attributes", "limit", "cursor"];
+/// What [`EntitiesRequest::parse`] takes beside filters.
+pub const ENTITIES_PARAMETERS: &[&str] = &["start", "end", "tz", "limit", "cursor"];
+/// What [`EventsRequest::parse`] takes beside filters.
+pub const EVENTS_PARAMETERS: &[&str] = &["start", "end", "tz", "type", "severity", "kind", "limit", "cursor"];
+
+/// Most buckets of a range: a screen shows a third of them, and clients of other recorders know the number.
+pub const BUCKETS_MAX: usize = 11_000;
+/// Most series of an answer: more than anyone reads, and `top` or `group_by` say what is meant instead.
+pub const SERIES_MAX: usize = 10_000;
+/// Most numbers of an answer: it is put together in memory, at 16 bytes each.
+pub const CELLS_MAX: usize = 5_000_000;
 
 /// A range request, everything resolved.
 #[derive(Debug, Clone)]
@@ -33,6 +73,49 @@ pub struct RangeRequest {
     pub top: Option<Top>,
     /// Whether to say how much of each bucket is known.
     pub coverage: bool,
+}
+
+impl RangeRequest {
+    /// Reads `fields agg start end step tz group_by across top top_by coverage` and filters of the kind.
+    pub fn parse(
+        kind: &'static Kind,
+        parameters: &[(String, String)],
+        now: Timestamp,
+        sampling_interval_ms: i64,
+    ) -> Result<RangeRequest, ParameterError> {
+        const OWN: &[&str] =
+            &["fields", "agg", "start", "end", "step", "tz", "group_by", "across", "top", "top_by", "coverage"];
+        let parameters = parse::Parameters::sort(parameters, OWN, Some(kind))?;
+        let zone = parameters.zone()?;
+        let range = parameters.range(now, zone)?;
+        let (fields, names_carry_agg) = field::parse_fields(kind, parameters.get("fields"), parameters.get("agg"))?;
+        let step = parameters.read("step", Step::parse)?;
+        let step = step.unwrap_or_else(|| Step::default_for(range, zone, sampling_interval_ms));
+        let edges = step.edges_or_advice(range, zone).map_err(|why| ParameterError::new("step", why))?;
+        let group_by = parameters.get("group_by").map(|list| label::parse_group_by(kind, list)).transpose()?;
+        let across = parameters.read("across", Across::parse)?;
+        if across.is_some() && group_by.is_none() {
+            let message = "combines the entities of a group; add group_by=, empty for one group of all";
+            return Err(ParameterError::new("across", message));
+        }
+        let top = field::parse_top(kind, &fields, parameters.get("top"), parameters.get("top_by"))?;
+        let coverage = parameters.read("coverage", parse::parse_flag)?.unwrap_or(false);
+        let filter = parameters.filter;
+        Ok(RangeRequest {
+            kind,
+            fields,
+            names_carry_agg,
+            range,
+            step,
+            edges,
+            zone,
+            filter,
+            group_by,
+            across,
+            top,
+            coverage,
+        })
+    }
 }
 
 /// One field with one agg.
@@ -113,6 +196,28 @@ pub enum Across {
     Max,
 }
 
+impl Across {
+    /// All, in documentation order.
+    pub const ALL: [Across; 4] = [Across::Sum, Across::Avg, Across::Min, Across::Max];
+
+    /// The word outside.
+    pub fn name(self) -> &'static str {
+        match self {
+            Across::Sum => "sum",
+            Across::Avg => "avg",
+            Across::Min => "min",
+            Across::Max => "max",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Across, String> {
+        Across::ALL.into_iter().find(|across| across.name() == text).ok_or_else(|| {
+            let advice = known::suggestion(text, &Across::ALL.map(Across::name));
+            format!("`{}` is no way to combine; {advice}", shown(text))
+        })
+    }
+}
+
 /// Something a series can be labelled, grouped or filtered by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Label {
@@ -136,7 +241,7 @@ pub struct Top {
 /// Bucket width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// A fixed number of milliseconds, aligned to 1970 in UTC; below a day, or a day.
+    /// A fixed number of milliseconds below a day, aligned to 1970 in UTC.
     Fixed(i64),
     /// A local day.
     Day,

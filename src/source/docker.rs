@@ -1,1 +1,3 @@
-//! docker
+//! Docker engines.
+
+pub mod kinds;

@@ -1,1 +1,250 @@
-//! stub
+//! The store in one SQLite file: WAL, one connection that writes, a few that read.
+//!
+//! WAL with `synchronous=NORMAL`: a commit is in the operating system's hands when `append` returns, which is what
+//! outlives `kill -9`; only a power cut can take the newest commits. Must not know: async. Every call blocks.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, named_params};
+
+use self::queries::KindQueries;
+use self::read::During;
+use self::write::Writer;
+use super::{
+    Appended, Cutoffs, EntityQuery, EventQuery, EventRecord, Fetch, Polls, Retained, Size, StoreError, TargetRecord,
+};
+use crate::model::{EntityRecord, Identity, Kind, Run, Snapshot, TargetName, TimeRange, Timestamp};
+
+mod codec;
+mod migrations;
+mod open;
+mod queries;
+mod read;
+mod retention;
+mod write;
+
+/// Connections that read at the same time: more than the cores of a small machine only wait for each other.
+const READERS_MAX: usize = 4;
+
+/// Where the machine's name is kept.
+const MACHINE_NAME: &str = "machine_name";
+
+/// A recording in one SQLite file.
+#[derive(Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+    kinds: &'static [&'static Kind],
+    queries: HashMap<&'static str, KindQueries>,
+    /// None: opened for reading only.
+    writer: Option<Mutex<Writer>>,
+    readers: Readers,
+}
+
+impl Sqlite {
+    /// Opens a file for recording: makes it where it is missing, leads an older one to today's schema. One process
+    /// at a time.
+    pub fn open(path: &Path, kinds: &'static [&'static Kind]) -> Result<Sqlite, StoreError> {
+        Sqlite::open_with(path, kinds, migrations::STEPS)
+    }
+
+    /// Opens a file for reading only, while a recorder writes it or not.
+    pub fn open_read_only(path: &Path, kinds: &'static [&'static Kind]) -> Result<Sqlite, StoreError> {
+        Sqlite::open_read_only_with(path, kinds, migrations::STEPS)
+    }
+
+    fn open_with(path: &Path, kinds: &'static [&'static Kind], steps: &[(&str, &str)]) -> Result<Sqlite, StoreError> {
+        let writer = open::writer(path, steps)?;
+        Ok(Sqlite::new(path, kinds, Some(Mutex::new(Writer::new(writer)))))
+    }
+
+    fn open_read_only_with(
+        path: &Path,
+        kinds: &'static [&'static Kind],
+        steps: &[(&str, &str)],
+    ) -> Result<Sqlite, StoreError> {
+        open::check_existing(path, steps)?;
+        let store = Sqlite::new(path, kinds, None);
+        // What cannot be opened is told now, not at the first question.
+        drop(store.readers.take(path)?);
+        Ok(store)
+    }
+
+    /// As [`Sqlite::open`], with tables for kinds that only tests know.
+    #[cfg(test)]
+    pub(super) fn open_for_tests(path: &Path, kinds: &'static [&'static Kind]) -> Result<Sqlite, StoreError> {
+        let tables: String = kinds.iter().map(|kind| queries::table_definition(kind)).collect();
+        let mut steps = migrations::STEPS.to_vec();
+        steps.push(("test kinds", &tables));
+        Sqlite::open_with(path, kinds, &steps)
+    }
+
+    fn new(path: &Path, kinds: &'static [&'static Kind], writer: Option<Mutex<Writer>>) -> Sqlite {
+        Sqlite {
+            path: path.to_owned(),
+            kinds,
+            queries: kinds.iter().map(|kind| (kind.name, KindQueries::new(kind))).collect(),
+            writer,
+            readers: Readers::default(),
+        }
+    }
+
+    fn writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
+        let writer = self.writer.as_ref().ok_or_else(|| StoreError::Open {
+            path: self.path.clone(),
+            advice: "it was opened for reading only".to_owned(),
+            cause: None,
+        })?;
+        Ok(writer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Answers from one state of the file: one read transaction.
+    fn reading<T>(
+        &self,
+        operation: &'static str,
+        answer: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let reader = self.readers.take(&self.path)?;
+        let transaction = reader.connection()?.unchecked_transaction().during(operation)?;
+        let answer = answer(&transaction)?;
+        transaction.finish().during(operation)?;
+        Ok(answer)
+    }
+
+    /// See [`super::Store::append`].
+    pub fn append(&self, snapshots: &[Snapshot]) -> Result<Appended, StoreError> {
+        self.writer()?.append(&self.queries, snapshots)
+    }
+
+    /// See [`super::Store::targets`].
+    pub fn targets(&self) -> Result<Vec<TargetRecord>, StoreError> {
+        self.reading("list targets", read::targets)
+    }
+
+    /// See [`super::Store::entities`].
+    pub fn entities(&self, query: &EntityQuery) -> Result<Vec<EntityRecord>, StoreError> {
+        self.reading("list entities", |connection| read::entities(connection, query))
+    }
+
+    /// See [`super::Store::entity`].
+    pub fn entity(
+        &self,
+        kind: &'static Kind,
+        identity: &Identity,
+        range: TimeRange,
+    ) -> Result<Option<EntityRecord>, StoreError> {
+        self.reading("read an entity", |connection| read::entity(connection, kind, identity, range))
+    }
+
+    /// See [`super::Store::read`].
+    pub fn read(&self, fetch: &Fetch<'_>) -> Result<Run, StoreError> {
+        const OPERATION: &str = "read samples";
+        let queries = self.queries.get(fetch.kind.name).ok_or_else(|| {
+            read::damaged(OPERATION, format!("kind {} is not one that the store was opened for", fetch.kind.name))
+        })?;
+        self.reading(OPERATION, |connection| read::run(connection, queries, fetch).during(OPERATION))
+    }
+
+    /// See [`super::Store::polls`].
+    pub fn polls(&self, target: &TargetName, range: TimeRange) -> Result<Polls, StoreError> {
+        self.reading("read polls", |connection| read::polls(connection, target, range))
+    }
+
+    /// See [`super::Store::events`].
+    pub fn events(&self, query: &EventQuery) -> Result<Vec<EventRecord>, StoreError> {
+        self.reading("list events", |connection| read::events(connection, self.kinds, query))
+    }
+
+    /// See [`super::Store::retain`].
+    pub fn retain(&self, cutoffs: &Cutoffs) -> Result<Retained, StoreError> {
+        retention::step(&mut *self.writer()?, &self.queries, cutoffs)
+    }
+
+    /// See [`super::Store::samples_kept_from`].
+    pub fn samples_kept_from(&self) -> Result<Option<Timestamp>, StoreError> {
+        const OPERATION: &str = "read since when samples are kept";
+        self.reading(OPERATION, |connection| retention::samples_kept_from(connection).during(OPERATION))
+    }
+
+    /// See [`super::Store::machine_name`]. A file opened for reading only keeps the name it has.
+    pub fn machine_name(&self, first: &str) -> Result<String, StoreError> {
+        const OPERATION: &str = "read the machine's name";
+        let known = self.reading(OPERATION, |connection| read::meta(connection, MACHINE_NAME).during(OPERATION))?;
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        if self.writer.is_some() {
+            self.writer()?
+                .connection
+                .prepare_cached(queries::META_SET)
+                .and_then(|mut set| set.execute(named_params! {":key": MACHINE_NAME, ":value": first}))
+                .during("keep the machine's name")?;
+        }
+        Ok(first.to_owned())
+    }
+
+    /// See [`super::Store::size`].
+    pub fn size(&self) -> Size {
+        let bytes = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+        Size { file_bytes: bytes(&self.path), wal_bytes: bytes(&open::companion(&self.path, "-wal")) }
+    }
+}
+
+/// Connections that read, opened as they are needed and used again.
+#[derive(Debug, Default)]
+struct Readers {
+    pool: Mutex<Pool>,
+    returned: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Pool {
+    idle: Vec<Connection>,
+    /// Connections that exist, idle or not.
+    open: usize,
+}
+
+impl Readers {
+    /// A connection that nobody else uses; waits while all are in use.
+    fn take(&self, path: &Path) -> Result<Reader<'_>, StoreError> {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(connection) = pool.idle.pop() {
+                return Ok(Reader { readers: self, connection: Some(connection) });
+            }
+            if pool.open < READERS_MAX {
+                pool.open += 1;
+                drop(pool);
+                // From here on the reader gives its place back, also when it cannot be opened.
+                let mut reader = Reader { readers: self, connection: None };
+                reader.connection = Some(open::reader(path)?);
+                return Ok(reader);
+            }
+            pool = self.returned.wait(pool).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// A connection lent from the pool.
+struct Reader<'a> {
+    readers: &'a Readers,
+    connection: Option<Connection>,
+}
+
+impl Reader<'_> {
+    fn connection(&self) -> Result<&Connection, StoreError> {
+        self.connection.as_ref().ok_or_else(|| read::damaged("read", "a connection was returned while in use"))
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        let mut pool = self.readers.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.connection.take() {
+            Some(connection) => pool.idle.push(connection),
+            None => pool.open -= 1,
+        }
+        self.readers.returned.notify_one();
+    }
+}

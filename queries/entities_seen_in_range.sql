@@ -1,0 +1,19 @@
+-- Entities of a kind that any target saw in [from, until), after an identity, in identity order.
+SELECT entity.id, entity.identity, entity.ended_ms
+FROM entity
+WHERE entity.kind = :kind AND entity.identity >= coalesce(:after, x'') AND entity.identity IS NOT :after
+    AND EXISTS (
+        SELECT 1 FROM sighting WHERE sighting.entity = entity.id AND sighting.seen_from_ms < :until_ms
+    )
+    AND EXISTS (
+        SELECT 1
+        FROM sighting
+        CROSS JOIN target ON target.id = sighting.target
+        WHERE sighting.entity = entity.id
+            AND (
+                coalesce(sighting.last_seen_ms, target.good_started_ms) >= :from_ms
+                OR coalesce(sighting.seen_until_ms, target.good_seen_until_ms) >= :from_ms
+            )
+    )
+ORDER BY entity.identity
+LIMIT :limit;

@@ -1,0 +1,2 @@
+-- A value of the store's own.
+SELECT value FROM meta WHERE key = :key;

@@ -1,0 +1,2 @@
+-- Deletes a poll.
+DELETE FROM poll WHERE id = :poll;

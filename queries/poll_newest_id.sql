@@ -1,0 +1,2 @@
+-- The highest id of a poll so far.
+SELECT max(id) FROM poll;

@@ -1,0 +1,5 @@
+-- The oldest polls of a target that started before a cutoff and took no sample at or after it.
+SELECT id, samples FROM poll
+WHERE target = :target AND started_ms < :cutoff_ms AND coalesce(at_max_ms < :cutoff_ms, TRUE)
+ORDER BY started_ms, id
+LIMIT :limit;

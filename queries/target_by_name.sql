@@ -1,0 +1,2 @@
+-- The id of a target.
+SELECT id FROM target WHERE name = :name;

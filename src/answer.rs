@@ -1,0 +1,374 @@
+//! Reads, folds, hands over: the only place where the store meets the query.
+//!
+//! Each function takes a checked request and a store, and gives the answer or its rows. All block. Shared by the
+//! API and the command line; must not know either, nor rusqlite.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::model::{Attributes, EntityRecord, Identity, Kind, TargetName, TimeRange, Timestamp};
+use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, Targets, TooMany};
+use crate::query::frame::{Frame, Gap};
+use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, SamplesRequest};
+use crate::query::samples::{SampleReader, SampleRow};
+use crate::query::seen::Seen;
+use crate::store::{EntityQuery, EventQuery, EventRecord, Fetch, Store, StoreError};
+
+/// A run is at most a day, so that one entity's columns fit a few megabytes whatever the range.
+const RUN_MS: i64 = 86_400_000;
+/// Entities are listed in pages of this many, so that a year of dead containers is never in memory at once.
+const ENTITIES_A_PAGE: usize = 500;
+/// How far beyond the end of a range a stretch that reaches into it can end: three of the longest polling
+/// intervals that the configuration takes.
+const STRETCH_REACH_MS: i64 = 86_400_000;
+/// How far before a range ticks are read, so that a gap that reaches into it has its cause.
+const TICKS_REACH_MS: i64 = 600_000;
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum AnswerError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The answer would be too large; says what to change.
+    #[error("{message}")]
+    TooMany {
+        /// For the reader.
+        message: String,
+    },
+    /// Retention has taken it; says from when on there is something.
+    #[error("samples before {kept_from} are no longer kept")]
+    Gone {
+        /// From here on samples are whole.
+        kept_from: Timestamp,
+    },
+}
+
+impl From<TooMany> for AnswerError {
+    fn from(TooMany(message): TooMany) -> Self {
+        AnswerError::TooMany { message }
+    }
+}
+
+/// The answer to a range request.
+pub fn range(store: &Store, request: &RangeRequest) -> Result<Frame, AnswerError> {
+    let mut reader = RangeReader { store, request, seen: HashMap::new(), targets: Targets::default() };
+    let Some(top) = &request.top else {
+        let mut evaluation = Evaluation::new(request, None);
+        reader.fold_all(&mut evaluation, |_| true, |_, _| {})?;
+        let gaps = reader.gaps()?;
+        return Ok(evaluate::frame(request, evaluation.finish(None), gaps));
+    };
+    let whole = [request.range.start(), request.range.end()];
+    let mut ranking = Evaluation::ranking(request, &top.by, &whole);
+    let mut identities: HashMap<SeriesKey, Vec<Identity>> = HashMap::new();
+    reader.fold_all(
+        &mut ranking,
+        |_| true,
+        |key, entity| {
+            identities.entry(key).or_default().push(entity.identity.clone());
+        },
+    )?;
+    let keep = evaluate::largest(ranking.finish(None), top.count);
+    let entities: HashSet<&Identity> = keep.iter().filter_map(|key| identities.get(key)).flatten().collect();
+    reader.targets = Targets::default();
+    let mut evaluation = Evaluation::new(request, Some(&keep));
+    reader.fold_all(&mut evaluation, |entity| entities.contains(&entity.identity), |_, _| {})?;
+    let gaps = reader.gaps()?;
+    Ok(evaluate::frame(request, evaluation.finish(Some(&keep)), gaps))
+}
+
+/// Reads what a range request needs, entity by entity.
+struct RangeReader<'a> {
+    store: &'a Store,
+    request: &'a RangeRequest,
+    seen: HashMap<TargetName, Arc<Seen>>,
+    targets: Targets,
+}
+
+impl RangeReader<'_> {
+    fn fold_all(
+        &mut self,
+        evaluation: &mut Evaluation<'_>,
+        wanted: impl Fn(&EntityRecord) -> bool,
+        mut note: impl FnMut(SeriesKey, &EntityRecord),
+    ) -> Result<(), AnswerError> {
+        let range = self.request.range;
+        let reach = TimeRange::new(range.start(), range.end().plus_ms(STRETCH_REACH_MS)).unwrap_or(range);
+        for_each_entity(self.store, self.request.kind, reach, None, |entity| {
+            if !wanted(entity) {
+                return Ok(ControlFlow::Continue(()));
+            }
+            for pass in evaluation.passes(entity) {
+                if let Some(key) = self.fold_pass(evaluation, entity, &pass)? {
+                    note(key, entity);
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    fn fold_pass(
+        &mut self,
+        evaluation: &mut Evaluation<'_>,
+        entity: &EntityRecord,
+        pass: &Pass,
+    ) -> Result<Option<SeriesKey>, AnswerError> {
+        let seen = match self.request.group_by {
+            Some(_) => Some(self.seen(&entity.target)?),
+            None => None,
+        };
+        let columns = evaluation.columns().to_vec();
+        for piece in self.request.range.pieces(RUN_MS) {
+            let fetch = Fetch { kind: self.request.kind, identity: &entity.identity, range: piece, columns: &columns };
+            let run = self.store.read(&fetch)?;
+            evaluation.fold(entity, pass, &run, seen.as_deref());
+        }
+        let key = evaluation.end_pass(entity, pass, seen.as_deref())?;
+        if key.is_some() && self.request.coverage {
+            self.targets.note(&entity.target);
+        }
+        Ok(key)
+    }
+
+    fn seen(&mut self, target: &TargetName) -> Result<Arc<Seen>, AnswerError> {
+        if let Some(seen) = self.seen.get(target) {
+            return Ok(Arc::clone(seen));
+        }
+        let seen = Arc::new(seen(self.store, target, self.request.range)?);
+        self.seen.insert(target.clone(), Arc::clone(&seen));
+        Ok(seen)
+    }
+
+    fn gaps(&mut self) -> Result<Option<Vec<Gap>>, AnswerError> {
+        if !self.request.coverage {
+            return Ok(None);
+        }
+        let mut gaps = Vec::new();
+        for target in std::mem::take(&mut self.targets).into_sorted() {
+            gaps.extend(self.seen(&target)?.gaps(self.request.range));
+        }
+        Ok(Some(gaps))
+    }
+}
+
+/// When a target was seen in a range, and a little around it.
+fn seen(store: &Store, target: &TargetName, range: TimeRange) -> Result<Seen, AnswerError> {
+    let mut seen = Seen::new(target.clone());
+    let around = TimeRange::new(range.start().plus_ms(-TICKS_REACH_MS), range.end());
+    let mut is_first = true;
+    let mut after = None;
+    for piece in around.unwrap_or(range).pieces(RUN_MS) {
+        let polls = store.polls(target, piece)?;
+        if is_first {
+            polls.good_before.iter().for_each(|poll| seen.fold(poll));
+            is_first = false;
+        }
+        polls.inside.iter().for_each(|poll| seen.fold(poll));
+        after = polls.good_after;
+    }
+    after.iter().for_each(|poll| seen.fold(poll));
+    Ok(seen)
+}
+
+/// Calls `each` for every entity seen in a range, in identity order, from `from` on (inclusive).
+fn for_each_entity(
+    store: &Store,
+    kind: &'static Kind,
+    seen_in: TimeRange,
+    from: Option<&Identity>,
+    mut each: impl FnMut(&EntityRecord) -> Result<ControlFlow<()>, AnswerError>,
+) -> Result<(), AnswerError> {
+    if let Some(first) = from
+        && let Some(entity) = store.entity(kind, first, seen_in)?
+        && entity.is_seen_in(seen_in)
+        && each(&entity)?.is_break()
+    {
+        return Ok(());
+    }
+    let mut after = from.cloned();
+    loop {
+        let query = EntityQuery { kind, seen_in, after: after.clone(), limit: ENTITIES_A_PAGE };
+        let page = store.entities(&query)?;
+        for entity in &page {
+            if each(entity)?.is_break() {
+                return Ok(());
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == ENTITIES_A_PAGE => after = Some(last.identity.clone()),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// How a stream of samples ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SamplesEnd {
+    /// Rows given.
+    pub rows: u64,
+    /// The last row given, where the limit cut the stream and more rows follow.
+    pub next: Option<(Identity, Timestamp)>,
+}
+
+/// Whether a samples request can be answered whole: not where retention has taken part of its range.
+pub fn check_samples(store: &Store, request: &SamplesRequest) -> Result<(), AnswerError> {
+    match store.samples_kept_from()? {
+        Some(kept_from) if request.range.start() < kept_from => Err(AnswerError::Gone { kept_from }),
+        _ => Ok(()),
+    }
+}
+
+/// The samples of a range as recorded, with what is derived from them: rows by identity, then time.
+pub fn samples(
+    store: &Store,
+    request: &SamplesRequest,
+    emit: &mut dyn FnMut(SampleRow<'_>) -> ControlFlow<()>,
+) -> Result<SamplesEnd, AnswerError> {
+    check_samples(store, request)?;
+    let kind = request.kind;
+    let reader = SampleReader::new(kind);
+    let mut rows = 0u64;
+    let mut last: Option<(Identity, Timestamp)> = None;
+    let mut is_cut = false;
+    let limit = request.limit.map(|limit| u64::try_from(limit).unwrap_or(u64::MAX));
+    let from = request.cursor.as_ref().map(|(identity, _)| identity);
+    for_each_entity(store, kind, request.range, from, |entity| {
+        let may_pass =
+            entity.versions.iter().any(|version| request.filter.matches(kind, &entity.identity, &version.attributes));
+        if !may_pass {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let after = request.cursor.as_ref().filter(|(identity, _)| *identity == entity.identity).map(|(_, at)| *at);
+        for piece in request.range.pieces(RUN_MS) {
+            if after.is_some_and(|after| piece.end() <= after) {
+                continue;
+            }
+            let fetch = Fetch { kind, identity: &entity.identity, range: piece, columns: reader.columns() };
+            let run = store.read(&fetch)?;
+            let flow = reader.rows(kind, entity, &run, &request.filter, after, &mut |row| {
+                if limit.is_some_and(|limit| rows >= limit) {
+                    is_cut = true;
+                    return ControlFlow::Break(());
+                }
+                if limit.is_some() {
+                    last = Some((row.identity.clone(), row.at));
+                }
+                rows += 1;
+                emit(row)
+            });
+            if flow.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(SamplesEnd { rows, next: last.filter(|_| is_cut) })
+}
+
+/// A page of entities.
+#[derive(Debug, Clone)]
+pub struct EntitiesPage {
+    /// Entities with their attributes as of the range's end.
+    pub entities: Vec<(EntityRecord, Arc<Attributes>)>,
+    /// The last identity of the page, where more follow.
+    pub next: Option<Identity>,
+}
+
+/// The entities seen in a range that the filter passes, with their attributes as of its end.
+pub fn entities(store: &Store, request: &EntitiesRequest) -> Result<EntitiesPage, AnswerError> {
+    let kind = request.kind;
+    let mut entities = Vec::new();
+    let mut next = None;
+    let mut after = request.cursor.clone();
+    'pages: loop {
+        let query = EntityQuery { kind, seen_in: request.range, after, limit: ENTITIES_A_PAGE };
+        let page = store.entities(&query)?;
+        let is_last = page.len() < ENTITIES_A_PAGE;
+        after = page.last().map(|entity| entity.identity.clone());
+        for entity in page {
+            let attributes = entity.attributes_at(request.range.end().plus_ms(-1));
+            if !request.filter.matches(kind, &entity.identity, &attributes) {
+                continue;
+            }
+            if entities.len() == request.limit {
+                next = entities.last().map(|(entity, _): &(EntityRecord, _)| entity.identity.clone());
+                break 'pages;
+            }
+            entities.push((entity, attributes));
+        }
+        if is_last {
+            break;
+        }
+    }
+    Ok(EntitiesPage { entities, next })
+}
+
+/// A page of events.
+#[derive(Debug, Clone)]
+pub struct EventsPage {
+    /// Events, oldest first.
+    pub events: Vec<EventRecord>,
+    /// The last event of the page, where more follow.
+    pub next: Option<(Timestamp, u64)>,
+}
+
+/// The events of a range that pass, oldest first.
+pub fn events(store: &Store, kinds: &[&'static Kind], request: &EventsRequest) -> Result<EventsPage, AnswerError> {
+    let mut events: Vec<EventRecord> = Vec::new();
+    let mut next = None;
+    let mut after = request.cursor;
+    let Some(severity) = request.least_severity() else { return Ok(EventsPage { events, next }) };
+    if request.types.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(EventsPage { events, next });
+    }
+    'pages: loop {
+        let query = EventQuery {
+            range: Some(request.range),
+            event_types: request.types.clone().unwrap_or_default(),
+            severity: Some(severity),
+            kind: request.kind,
+            after,
+            limit: ENTITIES_A_PAGE,
+        };
+        let page = store.events(&query)?;
+        let is_last = page.len() < ENTITIES_A_PAGE;
+        after = page.last().map(|record| (record.event.at, record.sequence));
+        for record in page {
+            if !passes(store, kinds, request, &record)? {
+                continue;
+            }
+            if events.len() == request.limit {
+                next = events.last().map(|last| (last.event.at, last.sequence));
+                break 'pages;
+            }
+            events.push(record);
+        }
+        if is_last {
+            break;
+        }
+    }
+    Ok(EventsPage { events, next })
+}
+
+/// Whether an event is asked for; its entity's attributes are read only where that depends on them.
+fn passes(
+    store: &Store,
+    kinds: &[&'static Kind],
+    request: &EventsRequest,
+    record: &EventRecord,
+) -> Result<bool, AnswerError> {
+    let event = &record.event;
+    let kind = kinds.iter().copied().find(|kind| Some(kind.name) == event.kind);
+    let attributes = match (kind, &event.entity) {
+        (Some(kind), Some(identity)) if request.needs_attributes() => {
+            let instant = TimeRange::new(event.at, event.at.plus_ms(1)).unwrap_or(TimeRange::ALL);
+            store.entity(kind, identity, instant)?.map(|entity| entity.attributes_at(event.at))
+        }
+        _ => None,
+    };
+    Ok(request.matches(event, kind, attributes.as_deref()))
+}

@@ -1,0 +1,208 @@
+//! Paths to handlers, and what holds for all of them: methods, token, forms, headers.
+//!
+//! Must not know: what the handlers answer.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use warp::filters::BoxedFilter;
+use warp::http::header::{
+    CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use warp::http::{HeaderMap, Method};
+use warp::reply::Response;
+use warp::{Filter, path::FullPath};
+
+use super::body::{Delivery, Ending, Failure, Output, produce};
+use super::negotiate::{Encoding, Format};
+use super::problem::{Problem, nearest};
+use super::{Context, entities, events, health, kinds, metrics, pairs, range, samples, targets};
+
+/// Where the tables are.
+pub(crate) const BASE: &str = "/api/v1";
+
+/// Bytes of a path with its query. Far more than any sensible list of filters; what is longer belongs in a glob.
+const URL_BYTES_MAX: usize = 16 * 1024;
+
+/// Everything the recorder answers, as one filter.
+pub fn routes(context: Arc<Context>) -> BoxedFilter<(Response,)> {
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    warp::method()
+        .and(warp::path::full())
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .then(move |method: Method, path: FullPath, query: String, headers: HeaderMap| {
+            let context = Arc::clone(&context);
+            async move { answer(context, &method, path.as_str(), &query, headers).await }
+        })
+        .boxed()
+}
+
+/// A request for one table, its form settled.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) context: Arc<Context>,
+    pub(crate) pairs: Vec<(String, String)>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) format: Format,
+    pub(crate) encoding: Encoding,
+    /// The path as it was asked for, for links to the next page.
+    pub(crate) path: String,
+}
+
+impl Ask {
+    /// Refuses any parameter, for tables that have none.
+    pub(crate) fn without_parameters(&self) -> Result<(), Problem> {
+        match self.pairs.first() {
+            None => Ok(()),
+            Some((name, _)) => {
+                Err(Problem::parameter(name, format!("unknown parameter {name:?}: there are none here")))
+            }
+        }
+    }
+
+    /// A link to the page after `cursor`: the same question with these parameters replaced.
+    pub(crate) fn next_link(&self, replaced: &[(&str, &str)]) -> String {
+        let is_kept = |name: &str| !replaced.iter().any(|(other, _)| *other == name);
+        let kept = self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(|(name, _)| is_kept(name));
+        let query = pairs::format_query(kept.chain(replaced.iter().copied()));
+        format!("<{}?{query}>; rel=\"next\"", self.path)
+    }
+
+    /// Runs `producer` and gives its answer the headers of its form. `file_name` is without suffix.
+    pub(crate) async fn table<F>(&self, file_name: &str, is_held: bool, producer: F) -> Result<Response, Problem>
+    where
+        F: FnOnce(&mut Output) -> Result<Ending, Failure> + Send + 'static,
+    {
+        let delivery = Delivery { encoding: self.encoding, is_held };
+        let mut response = produce(&self.context, delivery, producer).await?;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.format.content_type()));
+        if self.encoding == Encoding::Gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        if self.format == Format::Csv {
+            let disposition = format!("attachment; filename=\"{file_name}.csv\"");
+            if let Ok(disposition) = HeaderValue::try_from(disposition) {
+                headers.insert(CONTENT_DISPOSITION, disposition);
+            }
+        }
+        Ok(response)
+    }
+}
+
+/// Answers one request. HEAD is GET without its body, errors included.
+async fn answer(context: Arc<Context>, method: &Method, path: &str, query: &str, headers: HeaderMap) -> Response {
+    let is_head = method == Method::HEAD;
+    let mut response =
+        dispatch(context, method, path, query, headers).await.unwrap_or_else(Problem::into_response);
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if is_head { response.map(|_| Response::new("".into()).into_body()) } else { response }
+}
+
+async fn dispatch(
+    context: Arc<Context>,
+    method: &Method,
+    path: &str,
+    query: &str,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let url_bytes = path.len().saturating_add(query.len());
+    if url_bytes > URL_BYTES_MAX {
+        return Err(Problem::url_too_long(url_bytes, URL_BYTES_MAX));
+    }
+    let is_open = path == "/healthz";
+    if !is_open && context.token.as_ref().is_some_and(|token| !token.is_sent(&headers)) {
+        return Err(Problem::unauthorized());
+    }
+    let read_only = || match *method {
+        Method::GET | Method::HEAD => Ok(()),
+        _ => Err(Problem::method_not_allowed(method.as_str())),
+    };
+    match path {
+        "/healthz" => read_only().map(|()| health::alive()),
+        "/readyz" => read_only().and_then(|()| health::ready(&context)),
+        "/metrics" => {
+            read_only()?;
+            metrics::metrics(&context, Encoding::accepted(&headers)).await
+        }
+        "/" => read_only().map(|()| health::page(&context)),
+        _ => {
+            let table = Table::of_path(path)?;
+            read_only()?;
+            if !context.live.is_ready() {
+                return Err(Problem::unavailable("the store is not open yet: try again soon"));
+            }
+            let format = table.format.unwrap_or_else(|| Format::accepted(&headers));
+            let encoding = Encoding::accepted(&headers);
+            let path = path.to_owned();
+            let ask = Ask { pairs: pairs::parse_query(query)?, context, headers, format, encoding, path };
+            let mut response = table.answer(&ask).await?;
+            response.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+            Ok(response)
+        }
+    }
+}
+
+/// A table by its path.
+#[derive(Debug)]
+struct Table {
+    name: &'static str,
+    kind: Option<String>,
+    format: Option<Format>,
+}
+
+impl Table {
+    /// Tables that are of a kind.
+    const OF_KIND: [&'static str; 4] = ["kinds", "entities", "range", "samples"];
+    /// Tables that are not.
+    const OF_ALL: [&'static str; 3] = ["kinds", "events", "targets"];
+
+    fn of_path(path: &str) -> Result<Table, Problem> {
+        let unknown = |nearest: Option<&str>| {
+            let detail = format!(
+                "nothing is at {path:?}; below {BASE} are /kinds, /kinds/{{kind}}, /entities/{{kind}}, \
+                 /range/{{kind}}, /samples/{{kind}}, /events and /targets, beside it /, /healthz, /readyz and /metrics"
+            );
+            Problem::not_found(detail, nearest)
+        };
+        let Some(below) = path.strip_prefix(BASE).and_then(|below| below.strip_prefix('/')) else {
+            return Err(unknown(nearest(path, ["/healthz", "/readyz", "/metrics", BASE])));
+        };
+        let segments: Vec<String> = below.split('/').map(pairs::decode_segment).collect::<Result<_, _>>()?;
+        let table = match segments.as_slice() {
+            [only] => {
+                let (name, format) = Format::split_suffix(only);
+                let name = Table::OF_ALL.into_iter().find(|known| *known == name);
+                name.map(|name| Table { name, kind: None, format })
+            }
+            [table, kind] => {
+                let name = Table::OF_KIND.into_iter().find(|known| known == table);
+                let (kind, format) = Format::split_suffix(kind);
+                name.map(|name| Table { name, kind: Some(kind.to_owned()), format })
+            }
+            _ => None,
+        };
+        let all = || Table::OF_KIND.into_iter().chain(Table::OF_ALL);
+        table.ok_or_else(|| {
+            let first = segments.first().map(|first| Format::split_suffix(first).0).unwrap_or_default();
+            let nearest = nearest(first, all()).map(|name| format!("{BASE}/{name}"));
+            unknown(nearest.as_deref())
+        })
+    }
+
+    async fn answer(&self, ask: &Ask) -> Result<Response, Problem> {
+        let kind = self.kind.as_deref().map(|name| ask.context.kind(name)).transpose()?;
+        match (self.name, kind) {
+            ("kinds", None) => kinds::all(ask).await,
+            ("kinds", Some(kind)) => kinds::one(ask, kind).await,
+            ("entities", Some(kind)) => entities::entities(ask, kind).await,
+            ("range", Some(kind)) => range::range(ask, kind).await,
+            ("samples", Some(kind)) => samples::samples(ask, kind).await,
+            ("events", None) => events::events(ask).await,
+            ("targets", None) => targets::targets(ask).await,
+            _ => Err(Problem::not_found("there is no such table", None)),
+        }
+    }
+}

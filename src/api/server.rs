@@ -1,0 +1,241 @@
+//! The accept loop: connections under limits, TLS, an end that lets answers finish.
+//!
+//! Must not know: what is answered.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::Sleep;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use super::{Context, routes};
+
+/// Bounds on connections.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerLimits {
+    /// Connections at once; further ones wait to be accepted. Each costs its buffers, about 128 KiB at worst.
+    pub connections: usize,
+    /// For the TLS handshake.
+    pub handshake_time: Duration,
+    /// From the end of an answer, or the start of a connection, to the whole head of the next request: ends idle
+    /// connections and those that send a byte now and then.
+    pub head_time: Duration,
+    /// While an answer is being sent, without the client taking a byte.
+    pub stall_time: Duration,
+    /// For answers to end after the shutdown was asked for.
+    pub drain_time: Duration,
+    /// Bytes of a request's head, URL included.
+    pub head_bytes: usize,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        ServerLimits {
+            connections: 256,
+            handshake_time: Duration::from_secs(10),
+            head_time: Duration::from_secs(30),
+            stall_time: Duration::from_secs(60),
+            drain_time: Duration::from_secs(10),
+            head_bytes: 32 * 1024,
+        }
+    }
+}
+
+/// Bytes a connection reads ahead and gathers for writing.
+const CONNECTION_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Pause after the system refused to accept, most often for want of file descriptors: they come back as
+/// connections end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Answers on every listener until `shutdown` ends, then lets answers finish for at most `drain_time`.
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    context: Arc<Context>,
+    limits: ServerLimits,
+    tls: Option<Arc<ServerConfig>>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let filter = routes(context);
+    let slots = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+    let (stop, stopped) = watch::channel(false);
+    let acceptor = tls.map(TlsAcceptor::from);
+    let mut loops = JoinSet::new();
+    for listener in listeners {
+        let (filter, slots, stopped, acceptor) =
+            (filter.clone(), Arc::clone(&slots), stopped.clone(), acceptor.clone());
+        loops.spawn(accept(listener, filter, limits, slots, acceptor, stopped));
+    }
+    shutdown.await;
+    // The loops hold receivers until they end; if all have ended there is nobody to tell.
+    let _ = stop.send(true);
+    while loops.join_next().await.is_some() {}
+}
+
+/// Accepts until told to stop, then waits for the connections it accepted.
+async fn accept(
+    listener: TcpListener,
+    filter: BoxedFilter<(Response,)>,
+    limits: ServerLimits,
+    slots: Arc<Semaphore>,
+    acceptor: Option<TlsAcceptor>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = async {
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            (slot, listener.accept().await)
+        };
+        let (slot, accepted) = tokio::select! {
+            accepted = accepted => accepted,
+            _ = stopped.wait_for(|is_stopped| *is_stopped) => break,
+        };
+        // Reaps what has ended, so that the set stays as small as the limit.
+        while connections.try_join_next().is_some() {}
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let (filter, acceptor, stopped) = (filter.clone(), acceptor.clone(), stopped.clone());
+        connections.spawn(async move {
+            let _slot = slot;
+            // Chunks are large; waiting to fill a packet only delays the last one.
+            let _ = stream.set_nodelay(true);
+            let stream = StallGuard::new(stream, limits.stall_time);
+            match acceptor {
+                None => connection(stream, filter, limits, stopped).await,
+                Some(acceptor) => {
+                    // A handshake that fails is the client's affair.
+                    if let Ok(Ok(stream)) =
+                        tokio::time::timeout(limits.handshake_time, acceptor.accept(stream)).await
+                    {
+                        connection(stream, filter, limits, stopped).await;
+                    }
+                }
+            }
+        });
+    }
+    drop(listener);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(limits.drain_time, drained).await.is_err() {
+        tracing::warn!("answers were still being sent at the end of the shutdown and are cut off");
+    }
+}
+
+/// Serves one connection until it ends; told to stop, it ends after the answer it is sending.
+async fn connection<I>(
+    io: I,
+    filter: BoxedFilter<(Response,)>,
+    limits: ServerLimits,
+    mut stopped: watch::Receiver<bool>,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = TowerToHyperService::new(warp::service(filter));
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head_time)
+            .max_header_size(limits.head_bytes)
+            .max_buf_size(CONNECTION_BUFFER_BYTES)
+            .serve_connection(TokioIo::new(io), service)
+    );
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = stopped.wait_for(|is_stopped| *is_stopped) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // What clients do to their connections is no fault of the recorder's.
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+/// A stream whose writes fail when the other side takes nothing for too long.
+#[derive(Debug)]
+struct StallGuard<S> {
+    stream: S,
+    stall_time: Duration,
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> StallGuard<S> {
+    fn new(stream: S, stall_time: Duration) -> Self {
+        StallGuard { stream, stall_time, waiting: None }
+    }
+
+    /// Passes on what a write said, and watches the time while it says to wait.
+    fn watch<T>(&mut self, cx: &mut TaskContext<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if poll.is_ready() {
+            self.waiting = None;
+            return poll;
+        }
+        let stall_time = self.stall_time;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall_time)));
+        match waiting.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for StallGuard<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.watch(cx, poll)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.watch(cx, poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.stream).poll_flush(cx);
+        self.watch(cx, poll)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.watch(cx, poll)
+    }
+}

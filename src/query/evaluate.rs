@@ -1,0 +1,529 @@
+//! Runs to frame: the fold behind every range request.
+//!
+//! [`Evaluation`] takes one entity after another, each as runs of at most a day ([`Evaluation::fold`]), and
+//! keeps only one accumulator a bucket, field and series. Because a run carries its neighbours and
+//! [`crate::rate::Stretch::share`] cuts exactly, pieces add up to the whole, however they are cut.
+//! Must not know: the store, how answers are printed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::model::{Attributes, EntityRecord, Kind, Run, TargetName, TimeRange, Timestamp, Version};
+use crate::rate::{self, Mark, Stretch};
+
+use super::filter::label_value;
+use super::frame::{Frame, FrameField, Gap, Series};
+use super::operand::{ColumnSet, Operand};
+use super::request::{Across, Agg, CELLS_MAX, FieldRequest, Label, RangeRequest, SERIES_MAX};
+use super::seen::Seen;
+
+mod group;
+mod member;
+
+use group::Group;
+use member::Member;
+
+/// Most values kept for exact percentiles of one answer: 64 MB.
+pub const PERCENTILE_VALUES_MAX: usize = 8_000_000;
+
+/// A request that is too large, said so that the reader knows what to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TooMany(pub String);
+
+/// A field of the request, resolved.
+#[derive(Debug, Clone)]
+pub(crate) struct Field {
+    operand: Operand,
+    agg: Agg,
+    additive: bool,
+}
+
+/// What a series is known by while it is built.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SeriesKey(Vec<Option<String>>);
+
+/// A range request under way.
+#[derive(Debug)]
+pub struct Evaluation<'a> {
+    request: &'a RangeRequest,
+    fields: Vec<Field>,
+    columns: ColumnSet,
+    edges: &'a [Timestamp],
+    only: Option<&'a [SeriesKey]>,
+    member: Member,
+    groups: Vec<Group>,
+    group_of: HashMap<SeriesKey, usize>,
+    series: Vec<(SeriesKey, Series)>,
+    percentile_values: usize,
+}
+
+/// How the samples of one entity belong to series: one pass over its runs for each.
+#[derive(Debug)]
+pub struct Pass {
+    key: Option<SeriesKey>,
+    takes: Vec<bool>,
+}
+
+impl<'a> Evaluation<'a> {
+    /// A fold for the request's own fields and buckets; `only`: for these series alone.
+    pub fn new(request: &'a RangeRequest, only: Option<&'a [SeriesKey]>) -> Self {
+        Self::over(request, &request.fields, &request.edges, only)
+    }
+
+    /// A fold of one field over other buckets: to rank series before they are built.
+    pub fn ranking(request: &'a RangeRequest, field: &FieldRequest, edges: &'a [Timestamp]) -> Self {
+        Self::over(request, std::slice::from_ref(field), edges, None)
+    }
+
+    fn over(
+        request: &'a RangeRequest,
+        fields: &[FieldRequest],
+        edges: &'a [Timestamp],
+        only: Option<&'a [SeriesKey]>,
+    ) -> Self {
+        let mut columns = ColumnSet::default();
+        let fields: Vec<Field> = fields
+            .iter()
+            .filter_map(|field| {
+                let operand = Operand::resolve(request.kind, field.name, &mut columns)?;
+                Some(Field { operand, agg: field.agg, additive: is_additive(request.kind, field.name) })
+            })
+            .collect();
+        let member = Member::new(&fields, edges.len().saturating_sub(1));
+        Evaluation {
+            request,
+            fields,
+            columns,
+            edges,
+            only,
+            member,
+            groups: Vec::new(),
+            group_of: HashMap::new(),
+            series: Vec::new(),
+            percentile_values: 0,
+        }
+    }
+
+    /// Positions in the kind's columns that runs must bring, in this order.
+    pub fn columns(&self) -> &[usize] {
+        self.columns.wanted()
+    }
+
+    /// The passes an entity needs: none where the filter leaves nothing of it, one for each group it is in.
+    pub fn passes(&self, entity: &EntityRecord) -> Vec<Pass> {
+        let kind = self.request.kind;
+        let mut passes: Vec<Pass> = Vec::new();
+        for (index, version) in entity.versions.iter().enumerate() {
+            if !self.request.filter.matches(kind, &entity.identity, &version.attributes) {
+                continue;
+            }
+            let key = self.request.group_by.as_ref().map(|labels| {
+                SeriesKey(
+                    labels
+                        .iter()
+                        .map(|label| label_value(kind, &entity.identity, &version.attributes, label))
+                        .collect(),
+                )
+            });
+            let pass = match passes.iter_mut().find(|pass| pass.key == key) {
+                Some(pass) => pass,
+                None => {
+                    passes.push(Pass { key, takes: vec![false; entity.versions.len()] });
+                    match passes.last_mut() {
+                        Some(pass) => pass,
+                        None => continue,
+                    }
+                }
+            };
+            if let Some(takes) = pass.takes.get_mut(index) {
+                *takes = true;
+            }
+        }
+        if let Some(only) = self.only.filter(|_| self.request.group_by.is_some()) {
+            passes.retain(|pass| pass.key.as_ref().is_some_and(|key| only.contains(key)));
+        }
+        passes
+    }
+
+    /// Takes one run of the pass under way. Runs come in time order and do not overlap.
+    pub fn fold(&mut self, entity: &EntityRecord, pass: &Pass, run: &Run, seen: Option<&Seen>) {
+        let inside = run.inside();
+        let mut versions = VersionCursor::new(&entity.versions, &pass.takes);
+        for next in 0..run.len() {
+            let Some(mark) = mark(run, next) else { continue };
+            let is_before = next < inside.start;
+            let previous = next.checked_sub(1).and_then(|index| self::mark(run, index));
+            if is_before {
+                continue;
+            }
+            let stretch = rate::stretch(previous.as_ref(), &mark, run.polled_before_first);
+            let (taken, attributes) = versions.at(mark.at);
+            let previous_at = previous.map(|previous| previous.at);
+            if seen.is_some() {
+                self.member.note_absence(self.edges, run.range, previous_at, &mark, stretch.as_ref(), taken);
+            }
+            if !taken {
+                continue;
+            }
+            if let Some(stretch) = &stretch {
+                self.take_stretch(run, next, stretch, attributes);
+            }
+            if inside.contains(&next) {
+                self.take_sample(run, next, mark.at);
+            }
+        }
+        if let Some(seen) = seen {
+            self.note_after_last(run, seen);
+        }
+    }
+
+    /// Time after the last sample there is: the entity is gone if its target was seen again without it.
+    fn note_after_last(&mut self, run: &Run, seen: &Seen) {
+        if run.has_after {
+            return;
+        }
+        let last = run.at.last().copied();
+        let from = last.unwrap_or(run.range.start()).max(run.range.start());
+        let Some(rest) = TimeRange::new(from, run.range.end()) else { return };
+        let gone = last.is_none_or(|last| seen.last_good_started().is_some_and(|good| good > last));
+        self.member.note_away(self.edges, rest, gone);
+    }
+
+    fn take_stretch(&mut self, run: &Run, next: usize, stretch: &Stretch, attributes: &Attributes) {
+        // A hole's amount lies at the instant `to`; anything else before it.
+        let last_ms = if stretch.is_hole { stretch.to } else { stretch.to.plus_ms(-1) };
+        let first = if stretch.is_hole { stretch.to } else { stretch.from }.max(run.range.start());
+        let mut bucket = self.bucket_of(first);
+        while let Some(range) = self.bucket_range(bucket) {
+            if range.start() > last_ms || range.start() >= run.range.end() {
+                break;
+            }
+            if let Some(cut) = range.intersect(run.range) {
+                self.member.take_stretch(&self.fields, bucket, run, next, stretch, attributes, cut);
+            }
+            bucket += 1;
+        }
+    }
+
+    fn take_sample(&mut self, run: &Run, index: usize, at: Timestamp) {
+        let bucket = self.bucket_of(at);
+        self.member.take_sample(&self.fields, bucket, run, index, at);
+    }
+
+    fn bucket_of(&self, at: Timestamp) -> usize {
+        self.edges.partition_point(|edge| *edge <= at).saturating_sub(1)
+    }
+
+    fn bucket_range(&self, bucket: usize) -> Option<TimeRange> {
+        bucket_range(self.edges, bucket)
+    }
+
+    /// Ends a pass: what the entity gave becomes a series of its own, or part of its group.
+    ///
+    /// Gives the key of that series, or nothing where the entity had nothing in the range.
+    pub fn end_pass(
+        &mut self,
+        entity: &EntityRecord,
+        pass: &Pass,
+        seen: Option<&Seen>,
+    ) -> Result<Option<SeriesKey>, TooMany> {
+        let taken = std::mem::replace(&mut self.member, Member::new(&self.fields, self.edges.len().saturating_sub(1)));
+        self.percentile_values += taken.percentile_values();
+        if self.percentile_values > PERCENTILE_VALUES_MAX {
+            return Err(TooMany(format!(
+                "percentiles of more than {PERCENTILE_VALUES_MAX} samples: ask for a shorter range, fewer entities by a \
+                 filter, or avg and max"
+            )));
+        }
+        let Some(last_at) = taken.last_at() else { return Ok(None) };
+        match (&pass.key, seen) {
+            (Some(key), Some(seen)) => self.join_group(key, entity, &taken, seen).map(|()| Some(key.clone())),
+            _ => self.own_series(entity, pass, taken, last_at),
+        }
+    }
+
+    fn join_group(
+        &mut self,
+        key: &SeriesKey,
+        entity: &EntityRecord,
+        taken: &Member,
+        seen: &Seen,
+    ) -> Result<(), TooMany> {
+        let index = match self.group_of.get(key) {
+            Some(index) => *index,
+            None => {
+                self.check_room(self.groups.len() + 1)?;
+                let index = self.groups.len();
+                self.groups.push(Group::new(self.fields.len(), self.edges.len().saturating_sub(1)));
+                self.group_of.insert(key.clone(), index);
+                index
+            }
+        };
+        if let Some(group) = self.groups.get_mut(index) {
+            group.join(&self.fields, self.request.across, self.edges, &entity.target, taken, seen);
+        }
+        Ok(())
+    }
+
+    fn own_series(
+        &mut self,
+        entity: &EntityRecord,
+        pass: &Pass,
+        taken: Member,
+        last_at: Timestamp,
+    ) -> Result<Option<SeriesKey>, TooMany> {
+        let attributes = VersionCursor::new(&entity.versions, &pass.takes).last_taken(last_at);
+        let key = SeriesKey(
+            display_labels(self.request.kind)
+                .iter()
+                .map(|label| label_value(self.request.kind, &entity.identity, &attributes, label))
+                .collect(),
+        );
+        if self.only.is_some_and(|only| !only.contains(&key)) {
+            return Ok(None);
+        }
+        self.check_room(self.series.len() + 1)?;
+        let coverage = self.request.coverage.then(|| taken.coverage(self.edges));
+        let values = taken.finish(&self.fields);
+        self.series.push((key.clone(), Series { labels: key.0.clone(), values, coverage }));
+        Ok(Some(key))
+    }
+
+    fn check_room(&self, series: usize) -> Result<(), TooMany> {
+        let buckets = self.edges.len().saturating_sub(1);
+        if buckets == 1 && self.only.is_none() && self.request.top.is_some() {
+            return Ok(());
+        }
+        if series > SERIES_MAX {
+            return Err(TooMany(format!(
+                "more than {SERIES_MAX} series: narrow them by a filter such as host=, combine them with group_by=, or keep \
+                 the largest with top="
+            )));
+        }
+        let cells = series.saturating_mul(buckets).saturating_mul(self.fields.len());
+        if cells > CELLS_MAX {
+            return Err(TooMany(format!(
+                "more than {CELLS_MAX} cells ({series} series or more × {buckets} buckets × {} fields): ask for a larger \
+                 step, fewer fields or a filter",
+                self.fields.len()
+            )));
+        }
+        Ok(())
+    }
+
+    /// The series, in printing order (`order`, else by labels).
+    pub fn finish(mut self, order: Option<&[SeriesKey]>) -> Vec<(SeriesKey, Series)> {
+        let groups = std::mem::take(&mut self.groups);
+        let mut group_of: Vec<(SeriesKey, usize)> = std::mem::take(&mut self.group_of).into_iter().collect();
+        group_of.sort_by_key(|(_, index)| *index);
+        for ((key, _), group) in group_of.into_iter().zip(groups) {
+            let coverage = self.request.coverage.then(|| group.coverage(self.edges));
+            let values = group.finish(&self.fields, self.request.across);
+            self.series.push((key.clone(), Series { labels: key.0, values, coverage }));
+        }
+        match order {
+            Some(order) => {
+                let rank = |key: &SeriesKey| order.iter().position(|other| other == key).unwrap_or(usize::MAX);
+                self.series.sort_by(|(a, _), (b, _)| rank(a).cmp(&rank(b)).then_with(|| a.0.cmp(&b.0)));
+            }
+            None => self.series.sort_by(|(a, _), (b, _)| a.0.cmp(&b.0)),
+        }
+        self.series
+    }
+}
+
+/// The keys of the largest series, largest first, nulls last, ties by labels.
+pub fn largest(ranked: Vec<(SeriesKey, Series)>, count: usize) -> Vec<SeriesKey> {
+    let value = |series: &Series| series.values.first().and_then(|values| values.first()).and_then(|n| n.as_f64());
+    let mut ranked: Vec<(SeriesKey, Option<f64>)> =
+        ranked.into_iter().map(|(key, series)| (key, value(&series).filter(|value| !value.is_nan()))).collect();
+    ranked.sort_by(|(a_key, a), (b_key, b)| {
+        let by_value = match (a, b) {
+            (Some(a), Some(b)) => b.total_cmp(a),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (None, None) => std::cmp::Ordering::Equal,
+        };
+        by_value.then_with(|| a_key.0.cmp(&b_key.0))
+    });
+    ranked.into_iter().take(count).map(|(key, _)| key).collect()
+}
+
+/// Series and gaps, with what was asked for, as a frame.
+pub fn frame(request: &RangeRequest, series: Vec<(SeriesKey, Series)>, gaps: Option<Vec<Gap>>) -> Frame {
+    let fields = request
+        .fields
+        .iter()
+        .map(|field| FrameField {
+            name: field.name,
+            agg: field.agg,
+            unit: unit(request.kind, field),
+            key: if request.names_carry_agg {
+                format!("{}.{}", field.name, field.agg.name())
+            } else {
+                field.name.to_owned()
+            },
+        })
+        .collect();
+    let label_names = match &request.group_by {
+        Some(labels) => labels.iter().map(|label| label.name(request.kind)).collect(),
+        None => request.kind.display.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    Frame {
+        kind: request.kind,
+        range: request.range,
+        step: request.step,
+        zone: request.zone,
+        resolution: "samples",
+        fields,
+        label_names,
+        times: request.edges.iter().copied().take(request.edges.len().saturating_sub(1)).collect(),
+        series: series.into_iter().map(|(_, series)| series).collect(),
+        gaps,
+    }
+}
+
+/// The labels of a series of one entity.
+pub fn display_labels(kind: &'static Kind) -> Vec<Label> {
+    kind.display
+        .iter()
+        .map(|name| match kind.key_index(name) {
+            Some(index) => Label::Key(index),
+            None => Label::Attribute(name),
+        })
+        .collect()
+}
+
+fn unit(kind: &Kind, field: &FieldRequest) -> &'static str {
+    if field.agg == Agg::Count {
+        return "";
+    }
+    let column = kind.column(field.name).map(|column| column.unit);
+    column.or_else(|| kind.derived(field.name).map(|derived| derived.unit)).unwrap_or("")
+}
+
+fn is_additive(kind: &Kind, name: &str) -> bool {
+    let column = kind.column(name).map(|column| column.additive);
+    column.or_else(|| kind.derived(name).map(|derived| derived.additive)).unwrap_or(false)
+}
+
+fn bucket_range(edges: &[Timestamp], bucket: usize) -> Option<TimeRange> {
+    TimeRange::new(*edges.get(bucket)?, *edges.get(bucket.checked_add(1)?)?)
+}
+
+/// The mark of a run's sample.
+pub(crate) fn mark(run: &Run, index: usize) -> Option<Mark> {
+    Some(Mark {
+        at: *run.at.get(index)?,
+        since: run.since.get(index).copied().flatten(),
+        interval_ms: run.interval_ms.get(index).copied().unwrap_or(0),
+        clock_offset_ms: run.clock_offset_ms.get(index).copied().unwrap_or(0),
+    })
+}
+
+/// Finds the version in force, for times that rise.
+#[derive(Debug)]
+pub(crate) struct VersionCursor<'v> {
+    versions: &'v [Version],
+    takes: &'v [bool],
+    current: usize,
+}
+
+impl<'v> VersionCursor<'v> {
+    pub(crate) fn new(versions: &'v [Version], takes: &'v [bool]) -> Self {
+        VersionCursor { versions, takes, current: 0 }
+    }
+
+    /// Whether the version in force at `at` is taken, and its attributes.
+    pub(crate) fn at(&mut self, at: Timestamp) -> (bool, &'v Attributes) {
+        static NONE: Attributes = Attributes::new();
+        while self.versions.get(self.current + 1).is_some_and(|next| next.from <= at) {
+            self.current += 1;
+        }
+        let attributes = self.versions.get(self.current).map_or(&NONE, |version| &version.attributes);
+        (self.takes.get(self.current).copied().unwrap_or(false), attributes)
+    }
+
+    fn last_taken(&self, at: Timestamp) -> Arc<Attributes> {
+        let last = self.versions.iter().zip(self.takes).filter(|(_, taken)| **taken).map(|(version, _)| version);
+        let in_force = last.clone().take_while(|version| version.from <= at).last();
+        in_force.or_else(|| last.clone().next()).map(|version| Arc::clone(&version.attributes)).unwrap_or_default()
+    }
+}
+
+/// What a target's coverage is asked for: groups and gaps need it.
+pub fn needs_targets(request: &RangeRequest) -> bool {
+    request.group_by.is_some() || request.coverage
+}
+
+/// The targets of an answer's entities, each once.
+#[derive(Debug, Default)]
+pub struct Targets(Vec<TargetName>);
+
+impl Targets {
+    /// Notes one.
+    pub fn note(&mut self, target: &TargetName) {
+        if !self.0.contains(target) {
+            self.0.push(target.clone());
+        }
+    }
+
+    /// All noted, by name.
+    pub fn into_sorted(mut self) -> Vec<TargetName> {
+        self.0.sort();
+        self.0
+    }
+}
+
+/// How a field is combined over the entities of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Combine {
+    /// Members' means, each over the time its target was seen, added up.
+    SumOfMeans,
+    /// Σ above / Σ below.
+    Quotient,
+    /// Mean over members, each weighted by the time it was there.
+    Mean,
+    /// Members' numbers added up.
+    Sum,
+    /// Members' newest numbers added up, of those still there at the bucket's end.
+    SumOfLast,
+    /// Smallest.
+    Min,
+    /// Largest.
+    Max,
+    /// Percentile of all members' values together.
+    Pool,
+}
+
+/// How a field is combined by default, and where `across` says otherwise.
+pub(crate) fn combine(field: &Field, across: Option<Across>) -> Combine {
+    if matches!(field.agg, Agg::Percentile(_)) {
+        return Combine::Pool;
+    }
+    match across {
+        Some(Across::Min) => Combine::Min,
+        Some(Across::Max) => Combine::Max,
+        Some(Across::Avg) => Combine::Mean,
+        Some(Across::Sum) => sum(field.agg),
+        None => match field.agg {
+            Agg::Min => Combine::Min,
+            Agg::Max => Combine::Max,
+            Agg::Avg | Agg::Last if field.operand.is_ratio() => Combine::Quotient,
+            Agg::Increase => Combine::Sum,
+            agg if field.additive => sum(agg),
+            _ => Combine::Mean,
+        },
+    }
+}
+
+fn sum(agg: Agg) -> Combine {
+    match agg {
+        Agg::Avg => Combine::SumOfMeans,
+        Agg::Last => Combine::SumOfLast,
+        _ => Combine::Sum,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! A group's accumulators: what its members gave, each over the time its target was seen.
+//!
+//! For each bucket and member: T is the time its target was seen, U the part of T in which the member existed
+//! and was not seen, A the part in which it did not exist. A member's rate runs over T − U; its mean of a gauge
+//! counts with (T − U − A) / (T − U). So not existing counts as nothing, not seen does not, and an
+//! instance that replaced another is not counted double.
+
+use crate::model::{TargetName, TimeRange, Timestamp};
+use crate::query::cell::Number;
+use crate::query::operand::{Quotient, seconds};
+use crate::query::request::{Across, Agg};
+use crate::query::seen::Seen;
+
+use super::member::{Member, larger, percentile, scaled, smaller};
+use super::{Combine, Field, bucket_range, combine};
+
+/// What a group's members gave, so far.
+#[derive(Debug)]
+pub(super) struct Group {
+    buckets: usize,
+    slots: Vec<Slot>,
+    values: Vec<Vec<f64>>,
+    has_any: Vec<bool>,
+    targets: Vec<TargetName>,
+    seen_ms: Vec<i64>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    exact: i128,
+    decimals: Option<u8>,
+    above: f64,
+    below: f64,
+    pick: Number,
+    /// Members with a value.
+    given: u32,
+    /// Members that were not there all the bucket long, while their target was seen.
+    gone: u32,
+    /// Members that were there without a value, or whose target was not seen.
+    unknown: u32,
+}
+
+/// How long a member was there in a bucket.
+#[derive(Debug, Clone, Copy, Default)]
+struct Presence {
+    /// T − U.
+    seen_ms: i64,
+    /// T − U − A.
+    there_ms: i64,
+    gone_at_end: bool,
+}
+
+impl Group {
+    pub(super) fn new(fields: usize, buckets: usize) -> Self {
+        Group {
+            buckets,
+            slots: vec![Slot::default(); fields.saturating_mul(buckets)],
+            values: vec![Vec::new(); fields.saturating_mul(buckets)],
+            has_any: vec![false; fields],
+            targets: Vec::new(),
+            seen_ms: vec![0; buckets],
+        }
+    }
+
+    /// Adds what one entity gave.
+    pub(super) fn join(
+        &mut self,
+        fields: &[Field],
+        across: Option<Across>,
+        edges: &[Timestamp],
+        target: &TargetName,
+        member: &Member,
+        seen: &Seen,
+    ) {
+        let is_new_target = !self.targets.contains(target);
+        if is_new_target {
+            self.targets.push(target.clone());
+        }
+        let presence = presence(edges, self.buckets, member, seen);
+        for (bucket, total) in self.seen_ms.iter_mut().enumerate() {
+            if is_new_target {
+                *total += bucket_range(edges, bucket).map_or(0, |range| seen.covered_ms(range));
+            }
+        }
+        for (index, field) in fields.iter().enumerate() {
+            let combine = combine(field, across);
+            if let Some(has_any) = self.has_any.get_mut(index) {
+                *has_any |= member.has_any(index);
+            }
+            for (bucket, presence) in presence.iter().enumerate() {
+                let place = index * self.buckets + bucket;
+                if combine == Combine::Pool {
+                    if let Some(values) = self.values.get_mut(place) {
+                        values.extend_from_slice(member.values(index, bucket));
+                    }
+                } else if let Some(slot) = self.slots.get_mut(place) {
+                    slot.add(field, combine, member, index, bucket, *presence);
+                }
+            }
+        }
+    }
+
+    /// For each bucket, the mean over the members' targets of the part of it in which each was seen.
+    #[expect(clippy::cast_precision_loss, reason = "a part of 0 to 1")]
+    pub(super) fn coverage(&self, edges: &[Timestamp]) -> Vec<f64> {
+        let targets = self.targets.len().max(1) as f64;
+        self.seen_ms
+            .iter()
+            .enumerate()
+            .map(|(bucket, seen_ms)| {
+                let ms = bucket_range(edges, bucket).map_or(0, TimeRange::ms);
+                if ms == 0 { 0.0 } else { *seen_ms as f64 / (ms as f64 * targets) }
+            })
+            .collect()
+    }
+
+    /// The group's numbers, for each field and bucket.
+    pub(super) fn finish(mut self, fields: &[Field], across: Option<Across>) -> Vec<Vec<Number>> {
+        let mut numbers = Vec::with_capacity(fields.len());
+        for (index, field) in fields.iter().enumerate() {
+            let combine = combine(field, across);
+            let had_any = self.has_any.get(index).copied().unwrap_or(false);
+            let mut of_field = Vec::with_capacity(self.buckets);
+            for bucket in 0..self.buckets {
+                let place = index * self.buckets + bucket;
+                of_field.push(match (combine, field.agg) {
+                    (Combine::Pool, Agg::Percentile(percent)) => {
+                        Number::derived(self.values.get_mut(place).and_then(|values| percentile(values, percent)))
+                    }
+                    _ => self.slots.get(place).map_or(Number::Null, |slot| slot.number(combine, had_any)),
+                });
+            }
+            numbers.push(of_field);
+        }
+        numbers
+    }
+}
+
+impl Slot {
+    #[expect(clippy::cast_precision_loss, reason = "weights in milliseconds")]
+    fn add(
+        &mut self,
+        field: &Field,
+        combine: Combine,
+        member: &Member,
+        index: usize,
+        bucket: usize,
+        presence: Presence,
+    ) {
+        let gathered = member.slot(index, bucket);
+        if gathered.count == 0 || (combine == Combine::SumOfLast && presence.gone_at_end) {
+            if presence.seen_ms > 0 && (presence.there_ms == 0 || gathered.count > 0) {
+                self.gone += 1;
+            } else {
+                self.unknown += 1;
+            }
+            return;
+        }
+        let number = member.number(field, index, bucket);
+        match combine {
+            Combine::SumOfMeans if presence.seen_ms <= 0 => {
+                self.unknown += 1;
+                return;
+            }
+            Combine::SumOfMeans if field.operand.is_of_stretch() && !field.operand.is_ratio() => {
+                self.above += gathered.above / seconds(presence.seen_ms);
+            }
+            Combine::SumOfMeans => {
+                let part = presence.there_ms as f64 / presence.seen_ms as f64;
+                self.above += number.as_f64().unwrap_or(0.0) * part;
+            }
+            Combine::Quotient => {
+                // A ratio of gauges has one quotient a sample: its mean counts for the time the member was there.
+                let weight = match field.agg {
+                    Agg::Avg if !field.operand.is_of_stretch() => {
+                        presence.there_ms.max(1) as f64 / f64::from(gathered.count)
+                    }
+                    _ => 1.0,
+                };
+                self.above += gathered.above * weight;
+                self.below += gathered.below * weight;
+            }
+            Combine::Mean => {
+                let weight = presence.there_ms.max(1) as f64;
+                self.above += number.as_f64().unwrap_or(0.0) * weight;
+                self.below += weight;
+            }
+            Combine::Sum | Combine::SumOfLast => match number {
+                Number::Scaled { value, decimals } if self.decimals.is_none_or(|other| other == decimals) => {
+                    self.exact += i128::from(value);
+                    self.decimals = Some(decimals);
+                }
+                other => self.above += other.as_f64().unwrap_or(0.0),
+            },
+            Combine::Min => self.pick = smaller(self.pick, number),
+            Combine::Max => self.pick = larger(self.pick, number),
+            Combine::Pool => {}
+        }
+        self.given += 1;
+    }
+
+    fn number(&self, combine: Combine, had_any: bool) -> Number {
+        let is_sum = matches!(combine, Combine::SumOfMeans | Combine::Sum | Combine::SumOfLast);
+        if self.given == 0 {
+            // Nobody was there and everybody who could tell was asked: that is nothing, and known.
+            let is_nothing = is_sum && had_any && self.gone > 0 && self.unknown == 0;
+            return if is_nothing { Number::Scaled { value: 0, decimals: 0 } } else { Number::Null };
+        }
+        match combine {
+            Combine::SumOfMeans => Number::Derived(self.above),
+            Combine::Quotient | Combine::Mean => {
+                Number::derived(Quotient { above: self.above, below: self.below }.value())
+            }
+            Combine::Sum | Combine::SumOfLast => match self.decimals {
+                Some(decimals) if self.above == 0.0 => scaled(self.exact, decimals),
+                Some(decimals) => Number::Derived(scaled(self.exact, decimals).as_f64().unwrap_or(0.0) + self.above),
+                None => Number::Reported(self.above),
+            },
+            Combine::Min | Combine::Max => self.pick,
+            Combine::Pool => Number::Null,
+        }
+    }
+}
+
+/// How long a member was there, bucket by bucket.
+fn presence(edges: &[Timestamp], buckets: usize, member: &Member, seen: &Seen) -> Vec<Presence> {
+    let mut presence: Vec<Presence> = (0..buckets)
+        .map(|bucket| {
+            let covered_ms = bucket_range(edges, bucket).map_or(0, |range| seen.covered_ms(range));
+            Presence { seen_ms: covered_ms, there_ms: covered_ms, gone_at_end: false }
+        })
+        .collect();
+    let mut take_off = |spans: &[TimeRange], gone: bool| {
+        for span in spans {
+            let first = edges.partition_point(|edge| *edge <= span.start()).saturating_sub(1);
+            for (bucket, presence) in presence.iter_mut().enumerate().skip(first) {
+                let Some(range) = bucket_range(edges, bucket).filter(|range| range.start() < span.end()) else {
+                    break;
+                };
+                let Some(part) = range.intersect(*span) else { continue };
+                let ms = seen.covered_ms(part);
+                presence.there_ms -= ms;
+                if gone {
+                    let until = seen.covered_until(range);
+                    presence.gone_at_end |= until.is_some_and(|until| part.start() < until && part.end() >= until);
+                } else {
+                    presence.seen_ms -= ms;
+                }
+            }
+        }
+    };
+    take_off(&member.absent, true);
+    take_off(&member.unseen, false);
+    presence
+}

@@ -1,0 +1,328 @@
+//! One entity's accumulators: a slot a field and bucket, and the times it was not there or not seen.
+
+use crate::model::{Attributes, Run, TimeRange, Timestamp};
+use crate::query::cell::Number;
+use crate::query::operand::{Grown, Operand, Quotient};
+use crate::query::request::Agg;
+use crate::rate::{Mark, Stretch};
+
+use super::{Field, bucket_range};
+
+/// What one entity gave, so far.
+#[derive(Debug)]
+pub(super) struct Member {
+    buckets: usize,
+    slots: Vec<Slot>,
+    values: Vec<Vec<Vec<f64>>>,
+    covered_ms: Vec<i64>,
+    /// Times in which it did not exist (or was in another group).
+    pub(super) absent: Vec<TimeRange>,
+    /// Times in which it existed and was not seen.
+    pub(super) unseen: Vec<TimeRange>,
+    last_sample: Option<Timestamp>,
+    last_stretch: Option<Timestamp>,
+}
+
+/// What one field has gathered in one bucket.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Slot {
+    /// Samples or stretches with a value.
+    pub(super) count: u32,
+    /// Σ of whole numbers, in native units.
+    exact: i128,
+    /// Σ of floats; of ratios of gauges, Σ of the quotients.
+    float: f64,
+    /// Σ above and below the line, of quotients.
+    pub(super) above: f64,
+    pub(super) below: f64,
+    /// The number that min, max or last has picked.
+    pick: Number,
+}
+
+impl Member {
+    pub(super) fn new(fields: &[Field], buckets: usize) -> Self {
+        let values = fields
+            .iter()
+            .map(|field| if matches!(field.agg, Agg::Percentile(_)) { vec![Vec::new(); buckets] } else { Vec::new() })
+            .collect();
+        Member {
+            buckets,
+            slots: vec![Slot::default(); fields.len().saturating_mul(buckets)],
+            values,
+            covered_ms: vec![0; buckets],
+            absent: Vec::new(),
+            unseen: Vec::new(),
+            last_sample: None,
+            last_stretch: None,
+        }
+    }
+
+    /// The newest sample in the range; where there is none, the end of the stretch that reaches into it.
+    pub(super) fn last_at(&self) -> Option<Timestamp> {
+        self.last_sample.or(self.last_stretch)
+    }
+
+    pub(super) fn percentile_values(&self) -> usize {
+        self.values.iter().flatten().map(Vec::len).sum()
+    }
+
+    pub(super) fn slot(&self, field: usize, bucket: usize) -> Slot {
+        self.slots.get(field * self.buckets + bucket).copied().unwrap_or_default()
+    }
+
+    pub(super) fn values(&self, field: usize, bucket: usize) -> &[f64] {
+        self.values.get(field).and_then(|buckets| buckets.get(bucket)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the field has a value anywhere in the range.
+    pub(super) fn has_any(&self, field: usize) -> bool {
+        (0..self.buckets).any(|bucket| self.slot(field, bucket).count > 0)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one stretch, seen from one bucket; nothing here outlives the call")]
+    pub(super) fn take_stretch(
+        &mut self,
+        fields: &[Field],
+        bucket: usize,
+        run: &Run,
+        next: usize,
+        stretch: &Stretch,
+        attributes: &Attributes,
+        cut: TimeRange,
+    ) {
+        self.last_stretch = self.last_stretch.max(Some(stretch.to));
+        if let Some(covered) = self.covered_ms.get_mut(bucket) {
+            *covered += stretch.covered_ms(cut);
+        }
+        for (index, field) in fields.iter().enumerate() {
+            let Some(slot) = self.slots.get_mut(index * self.buckets + bucket) else { continue };
+            match (&field.operand, field.agg) {
+                (Operand::Counter(place), Agg::Increase) => match place.share(run, next, stretch, cut) {
+                    Some(Grown::Int(amount)) => {
+                        slot.count += 1;
+                        slot.exact += i128::from(amount);
+                    }
+                    Some(Grown::Float(amount)) => {
+                        slot.count += 1;
+                        slot.float += amount;
+                    }
+                    None => {}
+                },
+                (operand, Agg::Avg) if operand.is_of_stretch() => {
+                    if let Some(quotient) = operand.over_stretch(run, next, stretch, attributes, cut) {
+                        slot.count += 1;
+                        slot.above += quotient.above;
+                        slot.below += quotient.below;
+                    }
+                }
+                (operand, agg) if operand.is_of_stretch() && stretch.ends_in(cut) => {
+                    let whole = operand.over_stretch(run, next, stretch, attributes, TimeRange::ALL);
+                    if let Some((quotient, value)) = whole.and_then(|quotient| Some((quotient, quotient.value()?))) {
+                        slot.note(agg, Number::Derived(value));
+                        slot.note_quotient(agg, quotient);
+                        note_value(&mut self.values, index, bucket, value);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn take_sample(&mut self, fields: &[Field], bucket: usize, run: &Run, index: usize, at: Timestamp) {
+        self.last_sample = self.last_sample.max(Some(at));
+        for (position, field) in fields.iter().enumerate() {
+            if field.operand.is_of_stretch() || field.agg == Agg::Increase {
+                continue;
+            }
+            let number = field.operand.at_sample(run, index);
+            let (Some(value), Some(slot)) = (number.as_f64(), self.slots.get_mut(position * self.buckets + bucket))
+            else {
+                continue;
+            };
+            slot.note(field.agg, number);
+            if let Some(quotient) = field.operand.quotient_at_sample(run, index) {
+                slot.note_quotient(field.agg, quotient);
+            }
+            note_value(&mut self.values, position, bucket, value);
+        }
+    }
+
+    /// Notes when the entity was not there, or not seen, before the sample at `mark`.
+    pub(super) fn note_absence(
+        &mut self,
+        edges: &[Timestamp],
+        within: TimeRange,
+        previous: Option<Timestamp>,
+        mark: &Mark,
+        stretch: Option<&Stretch>,
+        taken: bool,
+    ) {
+        let from = previous.unwrap_or(within.start());
+        let mut note = |from: Timestamp, to: Timestamp, gone: bool| {
+            if let Some(span) = TimeRange::new(from, to).and_then(|span| span.intersect(within)) {
+                self.note_away(edges, span, gone);
+            }
+        };
+        match stretch {
+            _ if !taken => note(from, mark.at, true),
+            Some(stretch) => {
+                note(from, stretch.from, true);
+                if stretch.is_hole {
+                    note(stretch.from, stretch.to, false);
+                }
+            }
+            // A baseline: what is known of the time before is when the counters began, if that.
+            None if previous.is_none() => {
+                let began = mark.since.unwrap_or(mark.at).min(mark.at).max(from);
+                note(from, began, true);
+                note(began, mark.at, false);
+            }
+            None => {}
+        }
+    }
+
+    /// Notes a time in which the entity was gone (or only not seen).
+    pub(super) fn note_away(&mut self, edges: &[Timestamp], span: TimeRange, gone: bool) {
+        let (Some(first), Some(last)) = (edges.first(), edges.last()) else { return };
+        let Some(span) = TimeRange::new(*first, *last).and_then(|range| range.intersect(span)) else { return };
+        let spans = if gone { &mut self.absent } else { &mut self.unseen };
+        match spans.last_mut() {
+            Some(before) if before.end() == span.start() => {
+                if let Some(longer) = TimeRange::new(before.start(), span.end()) {
+                    *before = longer;
+                }
+            }
+            _ => spans.push(span),
+        }
+    }
+
+    /// For each bucket, the part of it that lies in stretches with a rate.
+    #[expect(clippy::cast_precision_loss, reason = "a part of 0 to 1")]
+    pub(super) fn coverage(&self, edges: &[Timestamp]) -> Vec<f64> {
+        self.covered_ms
+            .iter()
+            .enumerate()
+            .map(|(bucket, covered)| {
+                let ms = bucket_range(edges, bucket).map_or(0, TimeRange::ms);
+                if ms == 0 { 0.0 } else { *covered as f64 / ms as f64 }
+            })
+            .collect()
+    }
+
+    /// The entity's own numbers, for each field and bucket.
+    pub(super) fn finish(&self, fields: &[Field]) -> Vec<Vec<Number>> {
+        fields
+            .iter()
+            .enumerate()
+            .map(|(index, field)| (0..self.buckets).map(|bucket| self.number(field, index, bucket)).collect())
+            .collect()
+    }
+
+    /// The entity's own number of one field in one bucket.
+    pub(super) fn number(&self, field: &Field, index: usize, bucket: usize) -> Number {
+        let slot = self.slot(index, bucket);
+        if let Agg::Percentile(percent) = field.agg {
+            return Number::derived(percentile(&mut self.values(index, bucket).to_vec(), percent));
+        }
+        slot.number(field)
+    }
+}
+
+fn note_value(values: &mut [Vec<Vec<f64>>], field: usize, bucket: usize, value: f64) {
+    if let Some(values) = values.get_mut(field).and_then(|buckets| buckets.get_mut(bucket)) {
+        values.push(value);
+    }
+}
+
+impl Slot {
+    fn note(&mut self, agg: Agg, number: Number) {
+        self.count += 1;
+        match agg {
+            Agg::Avg => match number {
+                Number::Scaled { value, .. } => self.exact += i128::from(value),
+                other => self.float += other.as_f64().unwrap_or(0.0),
+            },
+            Agg::Min => self.pick = smaller(self.pick, number),
+            Agg::Max => self.pick = larger(self.pick, number),
+            Agg::Last => self.pick = number,
+            Agg::Increase | Agg::Count | Agg::Percentile(_) => {}
+        }
+    }
+
+    fn note_quotient(&mut self, agg: Agg, quotient: Quotient) {
+        if agg == Agg::Last {
+            self.above = quotient.above;
+            self.below = quotient.below;
+        } else {
+            self.above += quotient.above;
+            self.below += quotient.below;
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a mean is printed with 9 digits")]
+    fn number(&self, field: &Field) -> Number {
+        match field.agg {
+            Agg::Count => Number::Scaled { value: i64::from(self.count), decimals: 0 },
+            _ if self.count == 0 => Number::Null,
+            Agg::Increase => match field.operand.decimals() {
+                Some(decimals) => scaled(self.exact, decimals),
+                None => Number::Reported(self.float),
+            },
+            Agg::Avg if field.operand.is_of_stretch() => {
+                Number::derived(Quotient { above: self.above, below: self.below }.value())
+            }
+            Agg::Avg => {
+                let sum = self.exact as f64 / 10f64.powi(i32::from(field.operand.decimals().unwrap_or(0))) + self.float;
+                Number::Derived(sum / f64::from(self.count))
+            }
+            Agg::Min | Agg::Max | Agg::Last => self.pick,
+            Agg::Percentile(_) => Number::Null,
+        }
+    }
+}
+
+/// A sum of whole numbers; past `i64` it goes on as a float.
+#[expect(clippy::cast_precision_loss, reason = "beyond i64 no exact cell exists")]
+pub(super) fn scaled(sum: i128, decimals: u8) -> Number {
+    match i64::try_from(sum) {
+        Ok(value) => Number::Scaled { value, decimals },
+        Err(_) => Number::Derived(sum as f64 / 10f64.powi(i32::from(decimals))),
+    }
+}
+
+pub(super) fn smaller(a: Number, b: Number) -> Number {
+    if precedes(b, a) { b } else { a }
+}
+
+pub(super) fn larger(a: Number, b: Number) -> Number {
+    if a == Number::Null || (b != Number::Null && precedes(a, b)) { b } else { a }
+}
+
+/// Whether `a` is smaller than `b`; anything is smaller than null, so that the first number is always taken.
+fn precedes(a: Number, b: Number) -> bool {
+    match (a, b) {
+        (Number::Null, _) => false,
+        (_, Number::Null) => true,
+        (Number::Scaled { value: a, decimals: x }, Number::Scaled { value: b, decimals: y }) if x == y => a < b,
+        _ => match (a.as_f64(), b.as_f64()) {
+            (Some(a), Some(b)) => a < b,
+            _ => false,
+        },
+    }
+}
+
+/// The value below which `percent` of the values lie: linear between the two nearest ranks, as in NumPy and
+/// Prometheus.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rank within a list that fits memory"
+)]
+pub(super) fn percentile(values: &mut [f64], percent: u8) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let rank = f64::from(percent) / 100.0 * values.len().checked_sub(1)? as f64;
+    let below = values.get(rank.floor() as usize).copied()?;
+    let above = values.get(rank.ceil() as usize).copied()?;
+    Some(below + (above - below) * rank.fract())
+}

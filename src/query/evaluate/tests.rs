@@ -1,0 +1,473 @@
+//! The fold against numbers computed by hand, and against a brute-force oracle.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::{
+    Attribute, AttributeType, AttributeValue, Column, ColumnValues, Derived, Formula, Identity, Key, Outcome, Poll,
+    PollRecord,
+};
+use crate::query::cell::Number;
+use crate::query::filter::Filter;
+use crate::query::request::{Step, Zone};
+
+static KIND: Kind = Kind {
+    name: "worker",
+    help: "A test kind.",
+    identity: &[Key { name: "host", help: "" }, Key { name: "id", help: "" }],
+    attributes: &[
+        Attribute { name: "app", ty: AttributeType::Text, help: "" },
+        Attribute { name: "limit_cores", ty: AttributeType::Number, help: "" },
+    ],
+    columns: &[
+        Column::counter("cpu_seconds_total", "cpu_ns", "seconds", 9, ""),
+        Column::gauge("memory_bytes", "memory_bytes", "bytes", 0, ""),
+        Column::gauge("limit_bytes", "limit_bytes", "bytes", 0, ""),
+    ],
+    derived: &[
+        Derived::new("cpu_cores", "cores", "", Formula::Rate { counters: &["cpu_seconds_total"] }),
+        Derived::new(
+            "limit_ratio",
+            "ratio",
+            "",
+            Formula::RateToAttribute { counter: "cpu_seconds_total", attribute: "limit_cores" },
+        ),
+        Derived::new(
+            "memory_ratio",
+            "ratio",
+            "",
+            Formula::GaugeRatio { part: "memory_bytes", less: None, whole: "limit_bytes" },
+        ),
+    ],
+    display: &["host", "id"],
+};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_ms(seconds * 1000)
+}
+
+/// One entity and all its samples: (seconds, since, cpu in ns, memory in bytes).
+struct Worker {
+    record: EntityRecord,
+    samples: Vec<(i64, Option<i64>, i64, i64)>,
+    polled_before_first: Option<i64>,
+}
+
+impl Worker {
+    fn new(id: &str, app: &str, samples: &[(i64, Option<i64>, i64, i64)]) -> Worker {
+        let mut attributes = Attributes::new();
+        attributes.insert("app", app.into());
+        attributes.insert("limit_cores", AttributeValue::Number(0.5));
+        let first = samples.first().map_or(0, |sample| sample.0);
+        Worker {
+            record: EntityRecord {
+                identity: Identity::new(["h", id]),
+                target: TargetName::new("docker", "h"),
+                first_seen: at(first),
+                last_seen: at(first),
+                ended: None,
+                versions: vec![Version { from: at(first), attributes: Arc::new(attributes) }].into(),
+            },
+            samples: samples.to_vec(),
+            polled_before_first: None,
+        }
+    }
+
+    fn with_app_from(mut self, from: i64, app: &str) -> Worker {
+        let mut attributes: BTreeMap<_, _> = (*self.record.versions[0].attributes).clone();
+        attributes.insert("app", app.into());
+        let mut versions = self.record.versions.to_vec();
+        versions.push(Version { from: at(from), attributes: Arc::new(attributes) });
+        self.record.versions = versions.into();
+        self
+    }
+
+    /// What a store would read, for the columns asked for.
+    fn run(&self, range: TimeRange, columns: &[usize]) -> Run {
+        let before = self.samples.iter().rposition(|sample| at(sample.0) < range.start());
+        let after = self.samples.iter().position(|sample| at(sample.0) >= range.end());
+        let from = before.unwrap_or(0);
+        let to = after.map_or(self.samples.len(), |after| after + 1);
+        let taken = &self.samples[from.min(to)..to];
+        Run {
+            range,
+            has_before: before.is_some(),
+            has_after: after.is_some(),
+            at: taken.iter().map(|sample| at(sample.0)).collect(),
+            since: taken.iter().map(|sample| sample.1.map(at)).collect(),
+            interval_ms: vec![10_000; taken.len()],
+            clock_offset_ms: vec![0; taken.len()],
+            columns: columns
+                .iter()
+                .map(|column| {
+                    let pick = |sample: &(i64, Option<i64>, i64, i64)| match column {
+                        0 => Some(sample.2),
+                        1 => Some(sample.3),
+                        _ => Some(1000),
+                    };
+                    ColumnValues::Int(taken.iter().map(pick).collect())
+                })
+                .collect(),
+            polled_before_first: self.polled_before_first.filter(|_| before.is_none()).map(at),
+        }
+    }
+}
+
+struct Asked {
+    start: i64,
+    end: i64,
+    step: i64,
+    fields: Vec<(&'static str, Agg)>,
+    group_by: Option<Vec<&'static str>>,
+    coverage: bool,
+}
+
+fn asked(start: i64, end: i64, step: i64, fields: &[(&'static str, Agg)]) -> Asked {
+    Asked { start, end, step, fields: fields.to_vec(), group_by: None, coverage: false }
+}
+
+fn request(asked: &Asked) -> RangeRequest {
+    let mut edges: Vec<Timestamp> = vec![at(asked.start)];
+    edges.extend((asked.start + 1..asked.end).filter(|second| second % asked.step == 0).map(at));
+    edges.push(at(asked.end));
+    RangeRequest {
+        kind: &KIND,
+        fields: asked.fields.iter().map(|(name, agg)| FieldRequest { name, agg: *agg }).collect(),
+        names_carry_agg: false,
+        range: TimeRange::new(at(asked.start), at(asked.end)).unwrap(),
+        step: Step::Fixed(asked.step * 1000),
+        edges,
+        zone: Zone::Utc,
+        filter: Filter::default(),
+        group_by: asked
+            .group_by
+            .as_ref()
+            .map(|names| names.iter().map(|name| Label::find(&KIND, name).unwrap()).collect()),
+        across: None,
+        top: None,
+        coverage: asked.coverage,
+    }
+}
+
+/// A target polled every 10 s from `from` to `to`.
+fn polled(from: i64, to: i64) -> Seen {
+    let mut seen = Seen::new(TargetName::new("docker", "h"));
+    for second in (from..=to).step_by(10) {
+        seen.fold(&tick(second, Outcome::Ok));
+    }
+    seen
+}
+
+fn tick(second: i64, outcome: Outcome) -> PollRecord {
+    PollRecord {
+        poll: Poll {
+            target: TargetName::new("docker", "h"),
+            started: at(second),
+            duration_ms: 0,
+            interval_ms: 10_000,
+            bytes: 0,
+            outcome,
+            error: None,
+            missing: Vec::new(),
+            clock_offset_ms: 0,
+        },
+        seen_until: at(second),
+        samples: 0,
+    }
+}
+
+fn evaluate(asked: &Asked, workers: &[Worker], seen: &Seen, piece_ms: i64) -> Vec<Series> {
+    let request = request(asked);
+    let mut evaluation = Evaluation::new(&request, None);
+    let seen = request.group_by.is_some().then_some(seen);
+    for worker in workers {
+        for pass in evaluation.passes(&worker.record) {
+            for piece in request.range.pieces(piece_ms) {
+                let run = worker.run(piece, &evaluation.columns().to_vec());
+                evaluation.fold(&worker.record, &pass, &run, seen);
+            }
+            evaluation.end_pass(&worker.record, &pass, seen).unwrap();
+        }
+    }
+    evaluation.finish(None).into_iter().map(|(_, series)| series).collect()
+}
+
+/// Numbers as text, for tables: `-` is null.
+fn text(numbers: &[Number]) -> String {
+    let cell =
+        |number: &Number| number.as_f64().map_or("-".to_owned(), |value| format!("{}", (value * 1e6).round() / 1e6));
+    numbers.iter().map(cell).collect::<Vec<_>>().join(" ")
+}
+
+fn check(asked: &Asked, workers: &[Worker], expected: &[(&str, &[&str])]) {
+    let seen = polled(0, 60);
+    for piece_ms in [86_400_000, 7_000] {
+        let series = evaluate(asked, workers, &seen, piece_ms);
+        let given: Vec<(String, Vec<String>)> = series
+            .iter()
+            .map(|series| {
+                let labels = series.labels.iter().map(|label| label.clone().unwrap_or_default());
+                (labels.collect::<Vec<_>>().join("/"), series.values.iter().map(|values| text(values)).collect())
+            })
+            .collect();
+        let expected: Vec<(String, Vec<String>)> = expected
+            .iter()
+            .map(|(labels, rows)| ((*labels).to_owned(), rows.iter().map(|row| (*row).to_owned()).collect()))
+            .collect();
+        assert_eq!(given, expected, "in pieces of {piece_ms} ms");
+    }
+}
+
+const S: i64 = 1_000_000_000;
+
+#[test]
+fn a_rate_is_increase_over_covered_time_and_an_increase_adds_up() {
+    let steady = Worker::new("a", "x", &[(5, Some(0), 0, 100), (15, Some(0), 5 * S, 300), (25, Some(0), 10 * S, 500)]);
+    let fields = [
+        ("cpu_cores", Agg::Avg),
+        ("cpu_seconds_total", Agg::Increase),
+        ("cpu_seconds_total", Agg::Last),
+        ("memory_bytes", Agg::Avg),
+        ("cpu_cores", Agg::Max),
+        ("limit_ratio", Agg::Avg),
+        ("memory_ratio", Agg::Avg),
+    ];
+    check(
+        &asked(0, 30, 10, &fields),
+        &[steady],
+        &[("h/a", &["0.5 0.5 0.5", "2.5 5 2.5", "0 5 10", "100 300 500", "- 0.5 0.5", "1 1 1", "0.1 0.3 0.5"])],
+    );
+}
+
+#[test]
+fn minimum_and_maximum_of_a_rate_count_where_the_stretch_ends() {
+    let uneven = Worker::new("a", "x", &[(5, Some(0), 0, 0), (15, Some(0), 10 * S, 0), (20, Some(0), 10 * S, 0)]);
+    let fields = [("cpu_cores", Agg::Max), ("cpu_cores", Agg::Min), ("cpu_cores", Agg::Count)];
+    // The stretch that ends at 20 s ends the bucket [10, 20).
+    check(&asked(0, 30, 10, &fields), &[uneven], &[("h/a", &["- 1 -", "- 0 -", "0 2 0"])]);
+}
+
+#[test]
+fn percentiles_are_linear_between_ranks() {
+    let samples: Vec<_> = (0..5).map(|index| (index, Some(0), 0, 10 * (index + 1))).collect();
+    let worker = Worker::new("a", "x", &samples);
+    let fields = [("memory_bytes", Agg::Percentile(50)), ("memory_bytes", Agg::Percentile(90))];
+    check(&asked(0, 10, 10, &fields), &[worker], &[("h/a", &["30", "46"])]);
+}
+
+#[test]
+fn a_replaced_instance_is_not_counted_double() {
+    // One instance until 30 s, its replacement from 30 s, seen under our eyes; both use half a core and 100 bytes.
+    let old = Worker::new(
+        "a",
+        "x",
+        &[
+            (0, Some(-100), 0, 100),
+            (10, Some(-100), 5 * S, 100),
+            (20, Some(-100), 10 * S, 100),
+            (30, Some(-100), 15 * S, 100),
+        ],
+    );
+    let mut new =
+        Worker::new("b", "x", &[(40, Some(30), 5 * S, 100), (50, Some(30), 10 * S, 100), (60, Some(30), 15 * S, 100)]);
+    new.polled_before_first = Some(29);
+    let mut question = asked(
+        0,
+        60,
+        60,
+        &[
+            ("cpu_cores", Agg::Avg),
+            ("memory_bytes", Agg::Avg),
+            ("cpu_seconds_total", Agg::Increase),
+            ("memory_bytes", Agg::Last),
+        ],
+    );
+    question.group_by = Some(vec!["app"]);
+    check(&question, &[old, new], &[("x", &["0.5", "100", "30", "100"])]);
+}
+
+#[test]
+fn a_group_is_zero_where_all_were_gone_and_null_where_nobody_looked() {
+    let worker =
+        Worker::new("a", "x", &[(0, Some(-100), 0, 100), (10, Some(-100), 5 * S, 100), (20, Some(-100), 10 * S, 100)]);
+    let mut question = asked(0, 80, 20, &[("cpu_cores", Agg::Avg), ("memory_bytes", Agg::Avg)]);
+    question.group_by = Some(vec![]);
+    question.coverage = true;
+    // Polls end at 60 s.
+    check(&question, &[worker], &[("", &["0.5 0 0 -", "100 0 0 -"])]);
+    let coverage = evaluate(
+        &question,
+        &[Worker::new("a", "x", &[(0, Some(-100), 0, 100), (10, Some(-100), 5 * S, 100)])],
+        &polled(0, 60),
+        86_400_000,
+    );
+    assert_eq!(coverage[0].coverage.as_deref(), Some([1.0, 1.0, 1.0, 0.0].as_slice()));
+}
+
+#[test]
+fn what_was_not_seen_does_not_thin_a_mean() {
+    // Nothing came between 10 s and 50 s, though the container went on.
+    let worker = Worker::new(
+        "a",
+        "x",
+        &[
+            (0, Some(-100), 0, 100),
+            (10, Some(-100), 5 * S, 100),
+            (50, Some(-100), 25 * S, 100),
+            (60, Some(-100), 30 * S, 100),
+        ],
+    );
+    let mut question =
+        asked(0, 60, 60, &[("cpu_cores", Agg::Avg), ("memory_bytes", Agg::Avg), ("cpu_seconds_total", Agg::Increase)]);
+    question.group_by = Some(vec!["app"]);
+    check(&question, &[worker], &[("x", &["0.5", "100", "30"])]);
+}
+
+#[test]
+fn groups_see_the_attributes_each_sample_had() {
+    let moved = Worker::new(
+        "a",
+        "x",
+        &[
+            (0, Some(-100), 0, 100),
+            (10, Some(-100), 10 * S, 100),
+            (20, Some(-100), 12 * S, 100),
+            (30, Some(-100), 14 * S, 100),
+        ],
+    )
+    .with_app_from(15, "y");
+    let mut question = asked(0, 40, 20, &[("cpu_cores", Agg::Avg), ("cpu_seconds_total", Agg::Increase)]);
+    question.group_by = Some(vec!["app"]);
+    let expected: &[(&str, &[&str])] = &[("x", &["0.5 0", "10 0"]), ("y", &["0.1 0.1", "2 2"])];
+    check(&question, &[moved], expected);
+}
+
+#[test]
+fn ratios_combine_as_sums_over_sums() {
+    let one = Worker::new("a", "x", &[(0, Some(-100), 0, 100), (10, Some(-100), 5 * S, 100)]);
+    let two = Worker::new("b", "x", &[(0, Some(-100), 0, 300), (10, Some(-100), S, 300)]);
+    let mut question =
+        asked(0, 10, 10, &[("limit_ratio", Agg::Avg), ("memory_ratio", Agg::Avg), ("memory_bytes", Agg::Max)]);
+    question.group_by = Some(vec![]);
+    check(&question, &[one, two], &[("", &["0.6", "0.2", "300"])]);
+}
+
+#[test]
+fn a_hole_has_an_amount_and_no_rate() {
+    let worker =
+        Worker::new("a", "x", &[(0, Some(-100), 0, 1), (45, Some(-100), 9 * S, 1), (55, Some(-100), 10 * S, 1)]);
+    let mut question = asked(0, 60, 20, &[("cpu_cores", Agg::Avg), ("cpu_seconds_total", Agg::Increase)]);
+    question.coverage = true;
+    let series = evaluate(&question, &[worker], &polled(0, 60), 86_400_000);
+    assert_eq!(text(&series[0].values[0]), "- - 0.1");
+    assert_eq!(text(&series[0].values[1]), "- - 10");
+    assert_eq!(series[0].coverage.as_deref(), Some([0.0, 0.0, 0.5].as_slice()));
+}
+
+#[test]
+fn the_largest_come_first_with_nulls_last() {
+    let series = |id: &str, value: Number| {
+        let labels = vec![Some(id.to_owned())];
+        (SeriesKey(labels.clone()), Series { labels, values: vec![vec![value]], coverage: None })
+    };
+    let ranked = vec![
+        series("c", Number::Null),
+        series("b", Number::Derived(1.0)),
+        series("a", Number::Derived(1.0)),
+        series("d", Number::Derived(2.0)),
+    ];
+    let names: Vec<_> = largest(ranked, 4).into_iter().map(|key| key.0[0].clone().unwrap()).collect();
+    assert_eq!(names, ["d", "a", "b", "c"]);
+}
+
+/// (milliseconds passed, counter growth, whether a new life began half way)
+fn life() -> impl Strategy<Value = Vec<(i64, i64, bool)>> {
+    proptest::collection::vec((1i64..40, 0i64..1_000_000_000_000, prop::bool::weighted(0.15)), 2..40)
+}
+
+fn lived(steps: &[(i64, i64, bool)]) -> Worker {
+    let (mut second, mut since, mut value) = (100, 90, 0);
+    let mut samples = Vec::new();
+    for (passed, grown, restarted) in steps {
+        if *restarted && *passed > 1 {
+            since = second + passed / 2;
+            value = *grown;
+        } else {
+            value += grown;
+        }
+        second += passed;
+        samples.push((second, Some(since), value, value % 1000));
+    }
+    Worker::new("a", "x", &samples)
+}
+
+/// What the rules give for one bucket, straight from the samples: increase, and rate.
+#[expect(clippy::cast_precision_loss, reason = "an oracle in floats")]
+fn oracle(worker: &Worker, start: i64, end: i64) -> (Option<f64>, Option<f64>) {
+    let (mut amount, mut spread, mut covered) = (None::<f64>, 0.0, 0.0);
+    for pair in worker.samples.windows(2) {
+        let (previous, next) = (pair[0], pair[1]);
+        let is_new = next.1 > Some(previous.0);
+        let from = if is_new { next.1.unwrap() } else { previous.0 };
+        let grown = if is_new { next.2 } else { next.2 - previous.2 } as f64 / 1e9;
+        if from >= next.0 {
+            continue;
+        }
+        if next.0 - from > 30 {
+            if start <= next.0 && next.0 < end {
+                *amount.get_or_insert(0.0) += grown;
+            }
+            continue;
+        }
+        let overlap = (next.0.min(end) - from.max(start)).max(0) as f64;
+        if overlap > 0.0 {
+            let share = grown * overlap / (next.0 - from) as f64;
+            *amount.get_or_insert(0.0) += share;
+            spread += share;
+            covered += overlap;
+        }
+    }
+    (amount, (covered > 0.0).then(|| spread / covered))
+}
+
+proptest! {
+    #[test]
+    fn rates_and_increases_equal_a_brute_force_oracle(steps in life(), start in 60i64..400, length in 1i64..900, step in 1i64..120) {
+        let worker = lived(&steps);
+        let question = asked(start, start + length, step, &[("cpu_seconds_total", Agg::Increase), ("cpu_cores", Agg::Avg)]);
+        let edges = request(&question).edges;
+        let series = evaluate(&question, std::slice::from_ref(&worker), &polled(0, 10), 86_400_000);
+        for (bucket, edge) in edges.windows(2).enumerate() {
+            let (increase, rate) = oracle(&worker, edge[0].ms() / 1000, edge[1].ms() / 1000);
+            let (given_increase, given_rate) = match series.first() {
+                Some(series) => (series.values[0][bucket].as_f64(), series.values[1][bucket].as_f64()),
+                None => (None, None),
+            };
+            prop_assert_eq!(given_increase.is_some(), increase.is_some());
+            prop_assert_eq!(given_rate.is_some(), rate.is_some());
+            for (given, expected) in [(given_increase, increase), (given_rate, rate)] {
+                let (given, expected) = (given.unwrap_or(0.0), expected.unwrap_or(0.0));
+                prop_assert!((given - expected).abs() <= 1e-7 + expected.abs() * 1e-9, "{given} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn increases_of_adjoining_ranges_add_up_exactly(steps in life(), cuts in proptest::collection::vec(101i64..1900, 0..6), piece_ms in 500i64..100_000) {
+        let worker = [lived(&steps)];
+        let total = |start: i64, end: i64, piece_ms: i64| -> i64 {
+            let question = asked(start, end, 5000, &[("cpu_seconds_total", Agg::Increase)]);
+            let series = evaluate(&question, &worker, &polled(0, 10), piece_ms);
+            series.iter().flat_map(|series| &series.values[0]).map(|number| match number {
+                Number::Scaled { value, .. } => *value,
+                _ => 0,
+            }).sum()
+        };
+        let mut cuts: Vec<i64> = cuts.into_iter().chain([100, 2000]).collect();
+        cuts.sort_unstable();
+        let parts: i64 = cuts.windows(2).filter(|cut| cut[0] < cut[1]).map(|cut| total(cut[0], cut[1], piece_ms)).sum();
+        prop_assert_eq!(parts, total(100, 2000, 86_400_000));
+    }
+}

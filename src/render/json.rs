@@ -1,0 +1,287 @@
+//! JSON, written as it comes: no tree of the whole answer is ever held.
+//!
+//! Must not know: HTTP, what the answers mean beyond a frame.
+
+use std::io::{self, Write};
+
+use super::cell::{push_bucket_time, push_instant, push_json, push_json_text};
+use crate::model::Timestamp;
+use crate::query::cell::Cell;
+use crate::query::frame::Frame;
+use crate::query::request::{Across, RangeRequest, Step, Zone};
+
+/// Bytes gathered before they are handed on: fewer, larger writes.
+const BUFFER_BYTES: usize = 16 * 1024;
+
+/// Writes JSON piece by piece; commas are its business.
+#[derive(Debug)]
+pub struct JsonWriter<W: Write> {
+    out: W,
+    buffer: Vec<u8>,
+    zone: Zone,
+    needs_comma: bool,
+}
+
+impl<W: Write> JsonWriter<W> {
+    /// A writer that prints times in `zone`.
+    pub fn new(out: W, zone: Zone) -> Self {
+        JsonWriter { out, buffer: Vec::with_capacity(BUFFER_BYTES), zone, needs_comma: false }
+    }
+
+    fn begin_value(&mut self) -> io::Result<()> {
+        if self.needs_comma {
+            self.buffer.push(b',');
+        }
+        self.needs_comma = true;
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.out.write_all(&self.buffer)?;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+
+    /// Writes `{ … }` around what `inside` writes.
+    pub fn object(&mut self, inside: impl FnOnce(&mut Self) -> io::Result<()>) -> io::Result<()> {
+        self.nested(b'{', b'}', inside)
+    }
+
+    /// Writes `[ … ]` around what `inside` writes.
+    pub fn array(&mut self, inside: impl FnOnce(&mut Self) -> io::Result<()>) -> io::Result<()> {
+        self.nested(b'[', b']', inside)
+    }
+
+    fn nested(&mut self, open: u8, close: u8, inside: impl FnOnce(&mut Self) -> io::Result<()>) -> io::Result<()> {
+        self.begin(open)?;
+        inside(self)?;
+        self.end(close);
+        Ok(())
+    }
+
+    /// Opens an object or array that a later [`JsonWriter::end`] closes.
+    pub fn begin(&mut self, open: u8) -> io::Result<()> {
+        self.begin_value()?;
+        self.buffer.push(open);
+        self.needs_comma = false;
+        Ok(())
+    }
+
+    /// Closes what [`JsonWriter::begin`] opened.
+    pub fn end(&mut self, close: u8) {
+        self.buffer.push(close);
+        self.needs_comma = true;
+    }
+
+    /// Names the value that follows.
+    pub fn key(&mut self, name: &str) -> io::Result<&mut Self> {
+        self.begin_value()?;
+        push_json_text(&mut self.buffer, name);
+        self.buffer.push(b':');
+        self.needs_comma = false;
+        Ok(self)
+    }
+
+    /// One value.
+    pub fn cell(&mut self, cell: &Cell<'_>) -> io::Result<()> {
+        self.begin_value()?;
+        push_json(&mut self.buffer, cell, self.zone);
+        Ok(())
+    }
+
+    /// One text.
+    pub fn text(&mut self, text: &str) -> io::Result<()> {
+        self.cell(&Cell::Text(text))
+    }
+
+    /// One text, or null.
+    pub fn text_or_null(&mut self, text: Option<&str>) -> io::Result<()> {
+        self.cell(&text.map_or(Cell::Null, Cell::Text))
+    }
+
+    /// One whole number.
+    pub fn integer(&mut self, value: i64) -> io::Result<()> {
+        self.cell(&Cell::Scaled { value, decimals: 0 })
+    }
+
+    /// true or false.
+    pub fn boolean(&mut self, value: bool) -> io::Result<()> {
+        self.begin_value()?;
+        self.buffer.extend_from_slice(if value { b"true" } else { b"false" });
+        Ok(())
+    }
+
+    /// The start of a bucket, in whole seconds.
+    pub fn bucket_time(&mut self, at: Timestamp) -> io::Result<()> {
+        self.begin_value()?;
+        self.buffer.push(b'"');
+        push_bucket_time(&mut self.buffer, at, self.zone);
+        self.buffer.push(b'"');
+        Ok(())
+    }
+
+    /// An edge of a range: like a bucket's time, with milliseconds where it has some.
+    pub fn edge(&mut self, at: Timestamp) -> io::Result<()> {
+        if at.ms().rem_euclid(1000) == 0 {
+            return self.bucket_time(at);
+        }
+        self.begin_value()?;
+        self.buffer.push(b'"');
+        push_instant(&mut self.buffer, at, self.zone);
+        self.buffer.push(b'"');
+        Ok(())
+    }
+
+    /// Ends the text with a line break and hands over what is still buffered.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.buffer.push(b'\n');
+        self.out.write_all(&self.buffer)?;
+        self.out.flush()
+    }
+}
+
+/// The name of a zone in answers.
+pub fn zone_name(zone: Zone) -> &'static str {
+    match zone {
+        Zone::Utc => "UTC",
+        Zone::Named(tz) => tz.name(),
+    }
+}
+
+/// A step as the parameter takes it: `30s`, `5m`, `1mo`, `all`.
+pub fn step_name(step: Step) -> String {
+    match step {
+        Step::Fixed(ms) => {
+            let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+            let whole = units.into_iter().find(|(unit_ms, _)| ms % unit_ms == 0);
+            whole.map_or_else(|| format!("{ms}ms"), |(unit_ms, unit)| format!("{}{unit}", ms / unit_ms))
+        }
+        Step::Day => "1d".to_owned(),
+        Step::Week => "1w".to_owned(),
+        Step::Month => "1mo".to_owned(),
+        Step::All => "all".to_owned(),
+    }
+}
+
+/// Milliseconds of a step that is always the same length; nothing for local days, weeks, months and `all`.
+fn fixed_step_ms(step: Step, zone: Zone) -> Option<i64> {
+    match (step, zone) {
+        (Step::Fixed(ms), _) => Some(ms),
+        (Step::Day, Zone::Utc) => Some(86_400_000),
+        (Step::Week, Zone::Utc) => Some(7 * 86_400_000),
+        (Step::Day | Step::Week, Zone::Named(_)) | (Step::Month | Step::All, _) => None,
+    }
+}
+
+fn across_name(across: Across) -> &'static str {
+    match across {
+        Across::Sum => "sum",
+        Across::Avg => "avg",
+        Across::Min => "min",
+        Across::Max => "max",
+    }
+}
+
+/// Writes a frame and, resolved, the request it answers. `filters` are the conditions as they were given.
+pub fn frame<W: Write>(out: W, frame: &Frame, request: &RangeRequest, filters: &[(String, String)]) -> io::Result<()> {
+    let mut json = JsonWriter::new(out, frame.zone);
+    json.object(|json| {
+        json.key("kind")?.text(frame.kind.name)?;
+        json.key("start")?.edge(frame.range.start())?;
+        json.key("end")?.edge(frame.range.end())?;
+        let step_ms = fixed_step_ms(frame.step, frame.zone);
+        json.key("step_seconds")?.cell(&step_ms.map_or(Cell::Null, |ms| Cell::Scaled { value: ms, decimals: 3 }))?;
+        json.key("step")?.text(&step_name(frame.step))?;
+        json.key("tz")?.text(zone_name(frame.zone))?;
+        json.key("resolution")?.text(frame.resolution)?;
+        echo(json, frame, request, filters)?;
+        json.key("fields")?.array(|json| {
+            for field in &frame.fields {
+                json.object(|json| {
+                    json.key("name")?.text(field.name)?;
+                    json.key("agg")?.text(field.agg.name())?;
+                    json.key("unit")?.text(field.unit)
+                })?;
+            }
+            Ok(())
+        })?;
+        json.key("times")?.array(|json| frame.times.iter().try_for_each(|&at| json.bucket_time(at)))?;
+        json.key("series")?.array(|json| series(json, frame))?;
+        gaps(json, frame)
+    })?;
+    json.finish()
+}
+
+fn echo<W: Write>(
+    json: &mut JsonWriter<W>,
+    frame: &Frame,
+    request: &RangeRequest,
+    filters: &[(String, String)],
+) -> io::Result<()> {
+    json.key("filters")?.array(|json| {
+        for (name, value) in filters {
+            json.object(|json| {
+                json.key("name")?.text(name)?;
+                json.key("value")?.text(value)
+            })?;
+        }
+        Ok(())
+    })?;
+    match &request.group_by {
+        None => json.key("group_by")?.cell(&Cell::Null)?,
+        Some(_) => {
+            json.key("group_by")?.array(|json| frame.label_names.iter().try_for_each(|name| json.text(name)))?;
+        }
+    }
+    json.key("across")?.text_or_null(request.across.map(across_name))?;
+    match &request.top {
+        None => {
+            json.key("top")?.cell(&Cell::Null)?;
+            json.key("top_by")?.cell(&Cell::Null)?;
+        }
+        Some(top) => {
+            json.key("top")?.integer(i64::try_from(top.count).unwrap_or(i64::MAX))?;
+            json.key("top_by")?.text(&format!("{}.{}", top.by.name, top.by.agg.name()))?;
+        }
+    }
+    json.key("coverage")?.boolean(request.coverage)
+}
+
+fn series<W: Write>(json: &mut JsonWriter<W>, frame: &Frame) -> io::Result<()> {
+    for series in &frame.series {
+        json.object(|json| {
+            json.key("labels")?.object(|json| {
+                for (name, value) in frame.label_names.iter().zip(&series.labels) {
+                    json.key(name)?.text_or_null(value.as_deref())?;
+                }
+                Ok(())
+            })?;
+            json.key("values")?.object(|json| {
+                for (field, values) in frame.fields.iter().zip(&series.values) {
+                    json.key(&field.key)?
+                        .array(|json| values.iter().try_for_each(|&number| json.cell(&number.into())))?;
+                }
+                Ok(())
+            })?;
+            if let Some(coverage) = &series.coverage {
+                json.key("coverage")?
+                    .array(|json| coverage.iter().try_for_each(|&part| json.cell(&Cell::Derived(part))))?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+fn gaps<W: Write>(json: &mut JsonWriter<W>, frame: &Frame) -> io::Result<()> {
+    let Some(gaps) = &frame.gaps else { return Ok(()) };
+    json.key("gaps")?.array(|json| {
+        for gap in gaps {
+            json.object(|json| {
+                json.key("target")?.text(gap.target.as_str())?;
+                json.key("start")?.cell(&Cell::Time(gap.start))?;
+                json.key("end")?.cell(&Cell::Time(gap.end))?;
+                json.key("cause")?.text(gap.cause_name())
+            })?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,20 @@
+//! The schema's steps: one file of `migrations/` each, applied in order by the writer at start, one transaction each.
+//!
+//! Files are only ever added: what landed never changes, so that every file in the field can be led to today's schema.
+
+use rusqlite::Connection;
+use rusqlite_migration::{M, Migrations};
+
+/// All steps by file name, in order; a database's `user_version` counts those that it has.
+pub(super) const STEPS: &[(&str, &str)] =
+    &[("0001_create_base", include_str!("../../../migrations/0001_create_base.sql"))];
+
+/// The version that these steps lead to.
+pub(super) fn version_of(steps: &[(&str, &str)]) -> i64 {
+    i64::try_from(steps.len()).unwrap_or(i64::MAX)
+}
+
+/// Leads a database to the newest version.
+pub(super) fn apply(connection: &mut Connection, steps: &[(&str, &str)]) -> rusqlite_migration::Result<()> {
+    Migrations::new(steps.iter().map(|(_, sql)| M::up(sql)).collect()).to_latest(connection)
+}

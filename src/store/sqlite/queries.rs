@@ -1,0 +1,155 @@
+//! Every statement of the store: one file of `queries/` each, listed here once.
+//!
+//! Holes such as `{table}` are filled from kind descriptions and nothing else; values are bound. Must not know: who
+//! runs a statement, and when.
+
+use std::fmt::Write as _;
+
+use crate::model::Kind;
+
+/// Makes a constant of each file, and the list of them that tests hold against the directory.
+macro_rules! queries {
+    ($($constant:ident = $name:literal;)*) => {
+        $(pub(super) const $constant: &str = include_str!(concat!("../../../queries/", $name, ".sql"));)*
+
+        /// All statements by file name.
+        #[cfg(test)]
+        pub(super) const ALL: &[(&str, &str)] = &[$(($name, $constant)),*];
+    };
+}
+
+queries! {
+    ATTRIBUTE_SET_BY_HASH = "attribute_set_by_hash";
+    ATTRIBUTE_SET_DELETE_UNUSED = "attribute_set_delete_unused";
+    ATTRIBUTE_SET_INSERT = "attribute_set_insert";
+    ENTITIES_LISTED = "entities_listed";
+    ENTITIES_SEEN_IN_RANGE = "entities_seen_in_range";
+    ENTITIES_OVER = "entities_over";
+    ENTITY_BY_IDENTITY = "entity_by_identity";
+    ENTITY_DELETE = "entity_delete";
+    ENTITY_END = "entity_end";
+    ENTITY_INSERT = "entity_insert";
+    EVENT_EXISTS_IN_RANGE = "event_exists_in_range";
+    EVENT_INSERT = "event_insert";
+    EVENTS_DELETE_OLD = "events_delete_old";
+    EVENTS_IN_RANGE = "events_in_range";
+    META_SET = "meta_set";
+    META_VALUE = "meta_value";
+    PAGES_GIVE_BACK = "pages_give_back";
+    POLL_DELETE = "poll_delete";
+    POLL_FAILED_NEWEST = "poll_failed_newest";
+    POLL_GOOD_AFTER = "poll_good_after";
+    POLL_GOOD_BEFORE = "poll_good_before";
+    POLL_GOOD_BEFORE_POLL = "poll_good_before_poll";
+    POLL_GOOD_NEWEST = "poll_good_newest";
+    POLL_INSERT = "poll_insert";
+    POLL_NEWEST_ID = "poll_newest_id";
+    POLL_VISITED_NEWEST = "poll_visited_newest";
+    POLLS_IN_RANGE = "polls_in_range";
+    POLLS_OLD = "polls_old";
+    SAMPLE_AFTER = "sample_after";
+    SAMPLE_AFTER_IN_WIDE_POLLS = "sample_after_in_wide_polls";
+    SAMPLE_BEFORE = "sample_before";
+    SAMPLE_BEFORE_IN_WIDE_POLLS = "sample_before_in_wide_polls";
+    SAMPLE_EXISTS = "sample_exists";
+    SAMPLE_EXISTS_IN_WIDE_POLLS = "sample_exists_in_wide_polls";
+    SAMPLE_INSERT = "sample_insert";
+    SAMPLE_NEWEST_AMONG = "sample_newest_among";
+    SAMPLE_OF_POLL = "sample_of_poll";
+    SAMPLE_OLDEST_AMONG = "sample_oldest_among";
+    SAMPLES_DELETE = "samples_delete";
+    SAMPLES_IN_RANGE = "samples_in_range";
+    SAMPLES_IN_WIDE_POLLS = "samples_in_wide_polls";
+    SIGHTING_SAVE = "sighting_save";
+    SIGHTINGS_DELETE = "sightings_delete";
+    SIGHTINGS_OF_ENTITY = "sightings_of_entity";
+    TARGET_BY_NAME = "target_by_name";
+    TARGET_INSERT = "target_insert";
+    TARGET_REACH = "target_reach";
+    TARGETS_ALL = "targets_all";
+    TARGETS_POLLED = "targets_polled";
+    VERSION_DELETE = "version_delete";
+    VERSION_INSERT = "version_insert";
+    VERSION_REPLACE = "version_replace";
+    VERSIONS_COUNT_IN_RANGE = "versions_count_in_range";
+    VERSIONS_IN_RANGE = "versions_in_range";
+    VERSIONS_NEWEST = "versions_newest";
+    VERSIONS_OF_ENTITY = "versions_of_entity";
+    VERSIONS_SUPERSEDED = "versions_superseded";
+}
+
+/// The statements about one kind's samples, with the kind filled in.
+#[derive(Debug)]
+pub(super) struct KindQueries {
+    /// The kind.
+    pub(super) kind: &'static Kind,
+    pub(super) sample_insert: String,
+    pub(super) samples_delete: String,
+    pub(super) sample_before: String,
+    pub(super) sample_newest_among: String,
+    pub(super) sample_before_in_wide_polls: String,
+    pub(super) sample_after: String,
+    pub(super) sample_oldest_among: String,
+    pub(super) sample_after_in_wide_polls: String,
+    pub(super) sample_exists: String,
+    pub(super) sample_exists_in_wide_polls: String,
+}
+
+impl KindQueries {
+    pub(super) fn new(kind: &'static Kind) -> Self {
+        let all: Vec<usize> = (0..kind.columns.len()).collect();
+        let fill = |text: &str| fill(text, kind, &all);
+        KindQueries {
+            kind,
+            sample_insert: fill(SAMPLE_INSERT),
+            samples_delete: fill(SAMPLES_DELETE),
+            sample_before: fill(SAMPLE_BEFORE),
+            sample_newest_among: fill(SAMPLE_NEWEST_AMONG),
+            sample_before_in_wide_polls: fill(SAMPLE_BEFORE_IN_WIDE_POLLS),
+            sample_after: fill(SAMPLE_AFTER),
+            sample_oldest_among: fill(SAMPLE_OLDEST_AMONG),
+            sample_after_in_wide_polls: fill(SAMPLE_AFTER_IN_WIDE_POLLS),
+            sample_exists: fill(SAMPLE_EXISTS),
+            sample_exists_in_wide_polls: fill(SAMPLE_EXISTS_IN_WIDE_POLLS),
+        }
+    }
+}
+
+/// The table that holds a kind's samples.
+pub(super) fn table_of(kind: &Kind) -> String {
+    format!("sample_{}", kind.name)
+}
+
+/// Fills the holes of a statement: `{table}`, `{columns}` (each after a comma), `{parameters}` likewise.
+/// `columns` are positions in the kind's columns; unknown ones are left out.
+pub(super) fn fill(text: &str, kind: &Kind, columns: &[usize]) -> String {
+    let mut names = String::new();
+    let mut parameters = String::new();
+    for column in columns.iter().filter_map(|index| kind.columns.get(*index)) {
+        // A name of the description, quoted as SQL wants it; writing to a text cannot fail.
+        let _ = write!(names, ", \"{}\"", column.stored);
+        let _ = write!(parameters, ", :{}", column.stored);
+    }
+    text.replace("{table}", &table_of(kind)).replace("{columns}", &names).replace("{parameters}", &parameters)
+}
+
+/// The table that a kind's description asks for, as a migration should create it.
+#[cfg(test)]
+pub(super) fn table_definition(kind: &Kind) -> String {
+    let columns: String = kind
+        .columns
+        .iter()
+        .map(|column| {
+            let ty = match column.repr {
+                crate::model::Repr::Integer { .. } => "INTEGER",
+                crate::model::Repr::Float => "ANY",
+            };
+            format!("    {} {ty},\n", column.stored)
+        })
+        .collect();
+    format!(
+        "CREATE TABLE {} (\n    poll INTEGER NOT NULL,\n    entity INTEGER NOT NULL,\n    at_ms INTEGER NOT NULL,\n    \
+         since_ms INTEGER,\n{columns}    PRIMARY KEY (poll, entity)\n) STRICT, WITHOUT ROWID;\n",
+        table_of(kind)
+    )
+}

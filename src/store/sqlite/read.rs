@@ -1,0 +1,607 @@
+//! Reading: runs, entities, polls, events. Each call is one read transaction, and none is longer.
+//!
+//! # Where the samples of a time are
+//! A poll row knows the oldest and the newest of its samples' times. All samples of an ordinary poll lie within
+//! [`SPAN_MS`] from its oldest, so those of a range are in polls that begin at most so much before it: one seek in
+//! `poll_sampled`, and one for each poll from there. The few polls that are wider have an index of their own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+
+use super::codec;
+use super::queries::{self, KindQueries};
+use crate::model::event::EVENT_TYPES;
+use crate::model::{
+    Attributes, ColumnValues, EntityRecord, Event, Identity, Kind, Outcome, Poll, PollRecord, Repr, Run, Severity,
+    TargetName, TimeRange, Timestamp, Version,
+};
+use crate::store::{EntityQuery, EventQuery, EventRecord, Fetch, Polls, StoreError, TargetRecord};
+
+/// How far apart the samples of an ordinary poll lie at most; `poll_sampled_wide` says the same. A visit is given less
+/// time than this, so that only wrong clocks lead beyond.
+const SPAN_MS: i64 = 60_000;
+
+/// Names the operation that a statement's failure belongs to.
+pub(super) trait During<T> {
+    fn during(self, operation: &'static str) -> Result<T, StoreError>;
+}
+
+impl<T> During<T> for rusqlite::Result<T> {
+    fn during(self, operation: &'static str) -> Result<T, StoreError> {
+        self.map_err(|cause| StoreError::Statement { operation, cause })
+    }
+}
+
+/// The error for stored data that cannot be.
+pub(super) fn damaged(operation: &'static str, detail: impl Into<String>) -> StoreError {
+    StoreError::Damaged { operation, detail: detail.into() }
+}
+
+/// What one target saw of an entity.
+#[derive(Debug, Clone)]
+pub(super) struct SightingRow {
+    pub(super) target: i64,
+    pub(super) target_name: String,
+    pub(super) first_seen_ms: i64,
+    pub(super) seen_from_ms: i64,
+    pub(super) last_seen_ms: Option<i64>,
+    pub(super) seen_until_ms: Option<i64>,
+    pub(super) sample_from_ms: Option<i64>,
+    pub(super) sample_until_ms: Option<i64>,
+    pub(super) good_started_ms: Option<i64>,
+}
+
+/// What each target saw of an entity, in the order in which they found it.
+pub(super) fn sightings(connection: &Connection, entity: i64) -> rusqlite::Result<Vec<SightingRow>> {
+    let mut statement = connection.prepare_cached(queries::SIGHTINGS_OF_ENTITY)?;
+    let rows = statement.query_map(named_params! {":entity": entity}, |row| {
+        Ok(SightingRow {
+            target: row.get(0)?,
+            target_name: row.get(1)?,
+            first_seen_ms: row.get(3)?,
+            seen_from_ms: row.get(4)?,
+            last_seen_ms: row.get(5)?,
+            seen_until_ms: row.get(6)?,
+            sample_from_ms: row.get(7)?,
+            sample_until_ms: row.get(8)?,
+            good_started_ms: row.get(9)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// An entity's id and end.
+pub(super) fn entity_id(
+    connection: &Connection,
+    kind: &Kind,
+    identity: &Identity,
+) -> rusqlite::Result<Option<(i64, Option<i64>)>> {
+    let identity = codec::encode_identity(identity);
+    connection
+        .prepare_cached(queries::ENTITY_BY_IDENTITY)?
+        .query_row(named_params! {":kind": kind.name, ":identity": identity}, |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+/// A sample's time and the poll that took it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) at_ms: i64,
+    poll: i64,
+    at_min_ms: i64,
+}
+
+/// The samples of one entity that one target took.
+#[derive(Debug)]
+pub(super) struct Track<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) queries: &'a KindQueries,
+    pub(super) entity: i64,
+    pub(super) target: i64,
+    /// No sample is older.
+    pub(super) from_ms: i64,
+    /// No sample is newer.
+    pub(super) until_ms: i64,
+}
+
+impl<'a> Track<'a> {
+    /// The track of a sighting; nothing where it never had a sample.
+    fn new(
+        connection: &'a Connection,
+        queries: &'a KindQueries,
+        entity: i64,
+        sighting: &SightingRow,
+    ) -> Option<Track<'a>> {
+        Some(Track {
+            connection,
+            queries,
+            entity,
+            target: sighting.target,
+            from_ms: sighting.sample_from_ms?,
+            until_ms: sighting.sample_until_ms.unwrap_or(i64::MAX),
+        })
+    }
+
+    /// The newest sample before an instant, however far.
+    pub(super) fn before(&self, before_ms: i64) -> rusqlite::Result<Option<Found>> {
+        let oldest_ms = self.from_ms.saturating_sub(SPAN_MS);
+        let newest_ms = before_ms.saturating_sub(1).min(self.until_ms);
+        let first = self.find(
+            &self.queries.sample_before,
+            named_params! {
+                ":target": self.target, ":entity": self.entity, ":oldest_ms": oldest_ms, ":newest_ms": newest_ms,
+                ":before_ms": before_ms,
+            },
+        )?;
+        let mut best = first;
+        if let Some(first) = first {
+            let among = self.find(
+                &self.queries.sample_newest_among,
+                named_params! {
+                    ":target": self.target, ":entity": self.entity,
+                    ":oldest_ms": first.at_ms.saturating_sub(SPAN_MS), ":newest_ms": first.at_min_ms,
+                    ":before_ms": before_ms,
+                },
+            )?;
+            best = newer(best, among);
+        }
+        let wide = self.find(
+            &self.queries.sample_before_in_wide_polls,
+            named_params! {
+                ":target": self.target, ":entity": self.entity,
+                ":from_ms": best.map_or(i64::MIN, |best| best.at_ms.saturating_add(1)), ":before_ms": before_ms,
+            },
+        )?;
+        Ok(newer(best, wide))
+    }
+
+    /// The oldest sample at an instant or later, however far.
+    pub(super) fn at_or_after(&self, from_ms: i64) -> rusqlite::Result<Option<Found>> {
+        let oldest_ms = from_ms.max(self.from_ms).saturating_sub(SPAN_MS);
+        let first = self.find(
+            &self.queries.sample_after,
+            named_params! {
+                ":target": self.target, ":entity": self.entity, ":oldest_ms": oldest_ms, ":newest_ms": self.until_ms,
+                ":from_ms": from_ms,
+            },
+        )?;
+        let mut best = first;
+        if let Some(first) = first {
+            let among = self.find(
+                &self.queries.sample_oldest_among,
+                named_params! {
+                    ":target": self.target, ":entity": self.entity, ":oldest_ms": first.at_min_ms,
+                    ":newest_ms": first.at_ms.saturating_sub(1), ":from_ms": from_ms,
+                },
+            )?;
+            best = older(best, among);
+        }
+        let wide = self.find(
+            &self.queries.sample_after_in_wide_polls,
+            named_params! {
+                ":target": self.target, ":entity": self.entity, ":oldest_ms": oldest_ms, ":from_ms": from_ms,
+                ":until_ms": best.map_or(i64::MAX, |best| best.at_ms),
+            },
+        )?;
+        Ok(older(best, wide))
+    }
+
+    /// Whether there is a sample of an instant.
+    pub(super) fn has(&self, at_ms: i64) -> rusqlite::Result<bool> {
+        let exists = |sql: &str| {
+            self.connection.prepare_cached(sql)?.exists(named_params! {
+                ":target": self.target, ":entity": self.entity, ":oldest_ms": at_ms.saturating_sub(SPAN_MS),
+                ":at_ms": at_ms,
+            })
+        };
+        Ok(exists(&self.queries.sample_exists)? || exists(&self.queries.sample_exists_in_wide_polls)?)
+    }
+
+    fn find(&self, sql: &str, parameters: &[(&str, &dyn rusqlite::ToSql)]) -> rusqlite::Result<Option<Found>> {
+        self.connection
+            .prepare_cached(sql)?
+            .query_row(parameters, |row| Ok(Found { at_ms: row.get(0)?, poll: row.get(1)?, at_min_ms: row.get(2)? }))
+            .optional()
+    }
+}
+
+fn newer(left: Option<Found>, right: Option<Found>) -> Option<Found> {
+    left.into_iter().chain(right).max_by_key(|found| found.at_ms)
+}
+
+fn older(left: Option<Found>, right: Option<Found>) -> Option<Found> {
+    left.into_iter().chain(right).min_by_key(|found| found.at_ms)
+}
+
+/// The tracks of all targets that took samples of an entity.
+pub(super) fn tracks<'a>(
+    connection: &'a Connection,
+    queries: &'a KindQueries,
+    entity: i64,
+) -> rusqlite::Result<Vec<Track<'a>>> {
+    let sightings = sightings(connection, entity)?;
+    Ok(sightings.iter().filter_map(|sighting| Track::new(connection, queries, entity, sighting)).collect())
+}
+
+/// Samples as columns, in the order in which they were found.
+struct Gathered {
+    at: Vec<Timestamp>,
+    since: Vec<Option<Timestamp>>,
+    interval_ms: Vec<i64>,
+    clock_offset_ms: Vec<i64>,
+    polls: Vec<i64>,
+    columns: Vec<ColumnValues>,
+}
+
+impl Gathered {
+    fn new(kind: &'static Kind, columns: &[usize]) -> Self {
+        Gathered {
+            at: Vec::new(),
+            since: Vec::new(),
+            interval_ms: Vec::new(),
+            clock_offset_ms: Vec::new(),
+            polls: Vec::new(),
+            columns: columns
+                .iter()
+                .filter_map(|index| kind.columns.get(*index))
+                .map(|column| match column.repr {
+                    Repr::Integer { .. } => ColumnValues::Int(Vec::new()),
+                    Repr::Float => ColumnValues::Float(Vec::new()),
+                })
+                .collect(),
+        }
+    }
+
+    /// Takes all rows of a statement that selects time, since, interval, offset, poll and the columns.
+    fn take(
+        &mut self,
+        connection: &Connection,
+        sql: &str,
+        parameters: &[(&str, &dyn rusqlite::ToSql)],
+    ) -> rusqlite::Result<()> {
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(parameters)?;
+        while let Some(row) = rows.next()? {
+            self.at.push(Timestamp::from_ms(row.get(0)?));
+            self.since.push(row.get::<_, Option<i64>>(1)?.map(Timestamp::from_ms));
+            self.interval_ms.push(row.get(2)?);
+            self.clock_offset_ms.push(row.get(3)?);
+            self.polls.push(row.get(4)?);
+            for (index, values) in self.columns.iter_mut().enumerate() {
+                let stored = row.get_ref(index + 5)?;
+                match values {
+                    ColumnValues::Int(values) => values.push(codec::decode_int(stored)),
+                    ColumnValues::Float(values) => values.push(codec::decode_float(stored)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the samples into the order of their times.
+    fn sort(&mut self) {
+        if self.at.is_sorted() {
+            return;
+        }
+        let mut order: Vec<usize> = (0..self.at.len()).collect();
+        order.sort_by_key(|index| self.at.get(*index));
+        permute(&mut self.at, &order);
+        permute(&mut self.since, &order);
+        permute(&mut self.interval_ms, &order);
+        permute(&mut self.clock_offset_ms, &order);
+        permute(&mut self.polls, &order);
+        for column in &mut self.columns {
+            match column {
+                ColumnValues::Int(values) => permute(values, &order),
+                ColumnValues::Float(values) => permute(values, &order),
+            }
+        }
+    }
+}
+
+fn permute<T: Copy>(values: &mut Vec<T>, order: &[usize]) {
+    *values = order.iter().filter_map(|index| values.get(*index).copied()).collect();
+}
+
+/// See [`crate::store::Store::read`].
+pub(super) fn run(connection: &Connection, queries: &KindQueries, fetch: &Fetch<'_>) -> rusqlite::Result<Run> {
+    let range = fetch.range;
+    let (start_ms, end_ms) = (range.start().ms(), range.end().ms());
+    let mut gathered = Gathered::new(fetch.kind, fetch.columns);
+    let entity = entity_id(connection, fetch.kind, fetch.identity)?.map(|(entity, _)| entity);
+    let tracks = entity.map_or_else(|| Ok(Vec::new()), |entity| tracks(connection, queries, entity))?;
+    let mut before = None;
+    let mut after = None;
+    for track in &tracks {
+        before = newer(before, track.before(start_ms)?);
+        after = older(after, track.at_or_after(end_ms)?);
+    }
+
+    let of_poll = queries::fill(queries::SAMPLE_OF_POLL, fetch.kind, fetch.columns);
+    let in_range = queries::fill(queries::SAMPLES_IN_RANGE, fetch.kind, fetch.columns);
+    let in_wide_polls = queries::fill(queries::SAMPLES_IN_WIDE_POLLS, fetch.kind, fetch.columns);
+    if let Some(found) = before {
+        gathered.take(connection, &of_poll, named_params! {":entity": entity, ":poll": found.poll})?;
+    }
+    for track in tracks.iter().filter(|track| track.from_ms < end_ms && track.until_ms >= start_ms) {
+        for sql in [&in_range, &in_wide_polls] {
+            let parameters = named_params! {
+                ":target": track.target, ":entity": track.entity, ":oldest_ms": start_ms.saturating_sub(SPAN_MS),
+                ":from_ms": start_ms, ":until_ms": end_ms,
+            };
+            gathered.take(connection, sql, parameters)?;
+        }
+    }
+    if let Some(found) = after {
+        gathered.take(connection, &of_poll, named_params! {":entity": entity, ":poll": found.poll})?;
+    }
+    gathered.sort();
+    let polled_before_first = match gathered.polls.first() {
+        Some(first) if before.is_none() => connection
+            .prepare_cached(queries::POLL_GOOD_BEFORE_POLL)?
+            .query_row(named_params! {":poll": first}, |row| row.get(0))
+            .optional()?
+            .map(Timestamp::from_ms),
+        _ => None,
+    };
+    Ok(Run {
+        range,
+        has_before: before.is_some(),
+        has_after: after.is_some(),
+        at: gathered.at,
+        since: gathered.since,
+        interval_ms: gathered.interval_ms,
+        clock_offset_ms: gathered.clock_offset_ms,
+        columns: gathered.columns,
+        polled_before_first,
+    })
+}
+
+/// Attribute sets already decoded, so that entities that share one share it in memory too.
+type Sets = HashMap<i64, Arc<Attributes>>;
+
+/// See [`crate::store::Store::entity`].
+pub(super) fn entity(
+    connection: &Connection,
+    kind: &'static Kind,
+    identity: &Identity,
+    range: TimeRange,
+) -> Result<Option<EntityRecord>, StoreError> {
+    let Some((id, ended_ms)) = entity_id(connection, kind, identity).during("look up an entity")? else {
+        return Ok(None);
+    };
+    record(connection, kind, identity.clone(), id, ended_ms, range, &mut Sets::new()).map(Some)
+}
+
+/// See [`crate::store::Store::entities`].
+pub(super) fn entities(connection: &Connection, query: &EntityQuery) -> Result<Vec<EntityRecord>, StoreError> {
+    const OPERATION: &str = "list entities";
+    let after = query.after.as_ref().map(codec::encode_identity);
+    let mut statement = connection.prepare_cached(queries::ENTITIES_SEEN_IN_RANGE).during(OPERATION)?;
+    let rows = statement
+        .query_map(
+            named_params! {
+                ":kind": query.kind.name, ":after": after, ":from_ms": query.seen_in.start().ms(),
+                ":until_ms": query.seen_in.end().ms(), ":limit": i64::try_from(query.limit).unwrap_or(i64::MAX),
+            },
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Option<i64>>(2)?)),
+        )
+        .during(OPERATION)?;
+    let mut sets = Sets::new();
+    let mut records = Vec::new();
+    for row in rows {
+        let (id, identity, ended_ms) = row.during(OPERATION)?;
+        let identity = codec::decode_identity(&identity)
+            .ok_or_else(|| damaged(OPERATION, format!("the identity of entity {id} is not one")))?;
+        records.push(record(connection, query.kind, identity, id, ended_ms, query.seen_in, &mut sets)?);
+    }
+    Ok(records)
+}
+
+fn record(
+    connection: &Connection,
+    kind: &'static Kind,
+    identity: Identity,
+    id: i64,
+    ended_ms: Option<i64>,
+    range: TimeRange,
+    sets: &mut Sets,
+) -> Result<EntityRecord, StoreError> {
+    const OPERATION: &str = "read an entity";
+    let sightings = sightings(connection, id).during(OPERATION)?;
+    let last_seen = |row: &SightingRow| row.last_seen_ms.or(row.good_started_ms).unwrap_or(row.first_seen_ms);
+    // Of equals the first: `max_by_key` takes the last, so the walk goes backwards.
+    let main = sightings.iter().rev().max_by_key(|row| (row.last_seen_ms.is_none(), last_seen(row)));
+    let main = main.ok_or_else(|| damaged(OPERATION, format!("nothing saw entity {id}")))?;
+    let first_seen_ms = sightings.iter().map(|row| row.first_seen_ms).min().unwrap_or(main.first_seen_ms);
+    let last_seen_ms = sightings.iter().map(last_seen).max().unwrap_or(main.first_seen_ms);
+    Ok(EntityRecord {
+        identity,
+        target: TargetName::from_full(&main.target_name),
+        first_seen: Timestamp::from_ms(first_seen_ms),
+        last_seen: Timestamp::from_ms(last_seen_ms),
+        ended: ended_ms.map(Timestamp::from_ms),
+        versions: versions(connection, kind, id, range, sets)?.into(),
+    })
+}
+
+fn versions(
+    connection: &Connection,
+    kind: &'static Kind,
+    entity: i64,
+    range: TimeRange,
+    sets: &mut Sets,
+) -> Result<Vec<Version>, StoreError> {
+    const OPERATION: &str = "read attributes";
+    let mut statement = connection.prepare_cached(queries::VERSIONS_IN_RANGE).during(OPERATION)?;
+    let mut rows = statement
+        .query(named_params! {":entity": entity, ":from_ms": range.start().ms(), ":until_ms": range.end().ms()})
+        .during(OPERATION)?;
+    let mut versions = Vec::new();
+    while let Some(row) = rows.next().during(OPERATION)? {
+        let set: i64 = row.get(1).during(OPERATION)?;
+        let attributes = match sets.get(&set) {
+            Some(attributes) => Arc::clone(attributes),
+            None => {
+                let body = row.get_ref(2).and_then(|body| Ok(body.as_str()?)).during(OPERATION)?;
+                let attributes = codec::decode_attributes(kind, body)
+                    .ok_or_else(|| damaged(OPERATION, format!("attribute set {set} is not JSON")))?;
+                let attributes = Arc::new(attributes);
+                sets.insert(set, Arc::clone(&attributes));
+                attributes
+            }
+        };
+        versions.push(Version { from: Timestamp::from_ms(row.get(0).during(OPERATION)?), attributes });
+    }
+    Ok(versions)
+}
+
+/// See [`crate::store::Store::polls`].
+pub(super) fn polls(connection: &Connection, target: &TargetName, range: TimeRange) -> Result<Polls, StoreError> {
+    const OPERATION: &str = "read polls";
+    let id: Option<i64> = connection
+        .prepare_cached(queries::TARGET_BY_NAME)
+        .and_then(|mut one| one.query_row(named_params! {":name": target.as_str()}, |row| row.get(0)).optional())
+        .during(OPERATION)?;
+    let Some(id) = id else { return Ok(Polls::default()) };
+    let (start_ms, end_ms) = (range.start().ms(), range.end().ms());
+    let read = |sql: &str, parameters: &[(&str, &dyn rusqlite::ToSql)]| -> Result<Vec<PollRecord>, StoreError> {
+        let mut statement = connection.prepare_cached(sql).during(OPERATION)?;
+        let mut rows = statement.query(parameters).during(OPERATION)?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next().during(OPERATION)? {
+            records.push(poll_record(target, row, OPERATION)?);
+        }
+        Ok(records)
+    };
+    Ok(Polls {
+        good_before: read(queries::POLL_GOOD_BEFORE, named_params! {":target": id, ":before_ms": start_ms})?.pop(),
+        inside: read(
+            queries::POLLS_IN_RANGE,
+            named_params! {":target": id, ":from_ms": start_ms, ":until_ms": end_ms},
+        )?,
+        good_after: read(queries::POLL_GOOD_AFTER, named_params! {":target": id, ":from_ms": end_ms})?.pop(),
+    })
+}
+
+/// See [`crate::store::Store::targets`].
+pub(super) fn targets(connection: &Connection) -> Result<Vec<TargetRecord>, StoreError> {
+    const OPERATION: &str = "list targets";
+    let mut statement = connection.prepare_cached(queries::TARGETS_POLLED).during(OPERATION)?;
+    let mut rows = statement.query([]).during(OPERATION)?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next().during(OPERATION)? {
+        let id: i64 = row.get(0).during(OPERATION)?;
+        let target = TargetName::from_full(&row.get::<_, String>(1).during(OPERATION)?);
+        let newest = |sql: &str| -> Result<Option<PollRecord>, StoreError> {
+            let mut statement = connection.prepare_cached(sql).during(OPERATION)?;
+            let mut rows = statement.query(named_params! {":target": id}).during(OPERATION)?;
+            rows.next().during(OPERATION)?.map(|row| poll_record(&target, row, OPERATION)).transpose()
+        };
+        records.push(TargetRecord {
+            last_poll: newest(queries::POLL_VISITED_NEWEST)?,
+            last_good: newest(queries::POLL_GOOD_NEWEST)?,
+            last_failed: newest(queries::POLL_FAILED_NEWEST)?,
+            target: target.clone(),
+        });
+    }
+    Ok(records)
+}
+
+fn poll_record(target: &TargetName, row: &Row<'_>, operation: &'static str) -> Result<PollRecord, StoreError> {
+    let outcome: String = row.get(4).during(operation)?;
+    let missing: String = row.get(6).during(operation)?;
+    let count = |index: usize| -> Result<u64, StoreError> {
+        let count: i64 = row.get(index).during(operation)?;
+        u64::try_from(count).map_err(|_| damaged(operation, format!("a poll of {target} counts {count}")))
+    };
+    let time = |index: usize| row.get(index).map(Timestamp::from_ms).during(operation);
+    Ok(PollRecord {
+        poll: Poll {
+            target: target.clone(),
+            started: time(0)?,
+            duration_ms: row.get(1).during(operation)?,
+            interval_ms: row.get(2).during(operation)?,
+            bytes: count(3)?,
+            outcome: Outcome::from_name(&outcome)
+                .ok_or_else(|| damaged(operation, format!("a poll of {target} ended as {outcome:?}")))?,
+            error: row.get(5).during(operation)?,
+            missing: codec::decode_list(&missing)
+                .ok_or_else(|| damaged(operation, format!("what a poll of {target} missed is not a list")))?,
+            clock_offset_ms: row.get(7).during(operation)?,
+        },
+        seen_until: time(8)?,
+        samples: count(9)?,
+    })
+}
+
+/// See [`crate::store::Store::events`].
+pub(super) fn events(
+    connection: &Connection,
+    kinds: &'static [&'static Kind],
+    query: &EventQuery,
+) -> Result<Vec<EventRecord>, StoreError> {
+    const OPERATION: &str = "list events";
+    let joined = |names: &mut dyn Iterator<Item = &'static str>| {
+        names.fold(String::from(","), |joined, name| joined + name + ",")
+    };
+    let types: &[&'static str] = if query.event_types.is_empty() { EVENT_TYPES } else { &query.event_types };
+    let grave = |severity: &Severity| query.severity.is_none_or(|least| *severity >= least);
+    let (after_ms, after_id) =
+        query.after.map_or((i64::MIN, 0), |(at, sequence)| (at.ms(), i64::try_from(sequence).unwrap_or(i64::MAX)));
+    let mut statement = connection.prepare_cached(queries::EVENTS_IN_RANGE).during(OPERATION)?;
+    let mut rows = statement
+        .query(named_params! {
+            ":from_ms": query.range.map_or(i64::MIN, |range| range.start().ms()),
+            ":until_ms": query.range.map_or(i64::MAX, |range| range.end().ms()),
+            ":after_ms": after_ms, ":after_id": after_id,
+            ":event_types": joined(&mut types.iter().copied()),
+            ":severities": joined(&mut Severity::ALL.iter().filter(|severity| grave(severity)).map(|one| one.name())),
+            ":kind": query.kind.map(|kind| kind.name),
+            ":limit": i64::try_from(query.limit).unwrap_or(i64::MAX),
+        })
+        .during(OPERATION)?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next().during(OPERATION)? {
+        records.push(event_record(kinds, row, OPERATION)?);
+    }
+    Ok(records)
+}
+
+fn event_record(
+    kinds: &'static [&'static Kind],
+    row: &Row<'_>,
+    operation: &'static str,
+) -> Result<EventRecord, StoreError> {
+    let id: i64 = row.get(0).during(operation)?;
+    let text = |index: usize| row.get::<_, String>(index).during(operation);
+    let damaged = |what: &str| damaged(operation, format!("the {what} of event {id} is not one"));
+    let event_type = text(3)?;
+    let kind: Option<String> = row.get(4).during(operation)?;
+    let entity: Option<Vec<u8>> = row.get(5).during(operation)?;
+    Ok(EventRecord {
+        event: Event {
+            at: Timestamp::from_ms(row.get(1).during(operation)?),
+            severity: Severity::from_name(&text(2)?).ok_or_else(|| damaged("severity"))?,
+            event_type: EVENT_TYPES
+                .iter()
+                .copied()
+                .find(|known| *known == event_type)
+                .ok_or_else(|| damaged("type"))?,
+            kind: kind.and_then(|kind| kinds.iter().map(|known| known.name).find(|known| *known == kind)),
+            entity: entity.map(|bytes| codec::decode_identity(&bytes).ok_or_else(|| damaged("entity"))).transpose()?,
+            target: TargetName::from_full(&text(6)?),
+            source_id: text(7)?,
+            message: text(8)?,
+            details: codec::decode_details(&text(9)?).ok_or_else(|| damaged("details"))?,
+        },
+        sequence: u64::try_from(id).map_err(|_| damaged("sequence"))?,
+    })
+}
+
+/// A value of the store's own.
+pub(super) fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
+    connection.prepare_cached(queries::META_VALUE)?.query_row(named_params! {":key": key}, |row| row.get(0)).optional()
+}

@@ -1,0 +1,145 @@
+//! Retention: what is older than its cutoff goes, in small transactions, and its pages go back to the file system.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, TransactionBehavior, named_params};
+
+use super::queries::{self, KindQueries};
+use super::read::{self, During};
+use super::write::{Writer, delete_unused_set};
+use crate::model::Timestamp;
+use crate::store::{Cutoffs, Retained, StoreError};
+
+const OPERATION: &str = "delete what is too old";
+
+/// Samples deleted in one step: some ten milliseconds in which the writer waits. One poll more may go over it.
+const SAMPLES_PER_STEP: u64 = 5_000;
+
+/// Polls, entities, versions and events deleted in one step, each: as [`SAMPLES_PER_STEP`].
+const ROWS_PER_STEP: i64 = 500;
+
+/// Where the cutoff of samples is kept.
+pub(super) const SAMPLES_KEPT_FROM: &str = "samples_kept_from_ms";
+
+/// See [`crate::store::Store::retain`].
+pub(super) fn step(
+    writer: &mut Writer,
+    kinds: &HashMap<&'static str, KindQueries>,
+    cutoffs: &Cutoffs,
+) -> Result<Retained, StoreError> {
+    let connection = &mut writer.connection;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).during(OPERATION)?;
+    let mut retained = Retained::default();
+    if let Some(cutoff) = cutoffs.samples {
+        retained.polls = delete_polls(&transaction, kinds, cutoff).during(OPERATION)?;
+        retained.more = retained.polls > 0;
+        // What only old samples needed goes after the last of them.
+        if !retained.more {
+            retained.more = delete_entities(&transaction, cutoff).during(OPERATION)?
+                | delete_versions(&transaction, cutoff).during(OPERATION)?;
+        }
+    }
+    if let Some(cutoff) = cutoffs.events {
+        let deleted = transaction
+            .prepare_cached(queries::EVENTS_DELETE_OLD)
+            .and_then(|mut delete| delete.execute(named_params! {":cutoff_ms": cutoff.ms(), ":limit": ROWS_PER_STEP}))
+            .during(OPERATION)?;
+        retained.events = u64::try_from(deleted).unwrap_or(u64::MAX);
+        retained.more |= retained.events > 0;
+    }
+    transaction.commit().during(OPERATION)?;
+    give_pages_back(connection).during("give pages back to the file system")?;
+    Ok(retained)
+}
+
+fn delete_polls(
+    connection: &Connection,
+    kinds: &HashMap<&'static str, KindQueries>,
+    cutoff: Timestamp,
+) -> rusqlite::Result<u64> {
+    let mut old: Vec<(i64, u64)> = Vec::new();
+    let mut targets = connection.prepare_cached(queries::TARGETS_ALL)?;
+    let targets = targets.query_map([], |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    for target in targets {
+        let mut polls = connection.prepare_cached(queries::POLLS_OLD)?;
+        let parameters = named_params! {":target": target, ":cutoff_ms": cutoff.ms(), ":limit": ROWS_PER_STEP};
+        let polls =
+            polls.query_map(parameters, |row| Ok((row.get(0)?, u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0))))?;
+        for poll in polls {
+            old.push(poll?);
+        }
+        if !old.is_empty() {
+            break;
+        }
+    }
+    let mut deleted = 0;
+    let mut samples = 0;
+    for (poll, taken) in old {
+        if samples > 0 && samples + taken > SAMPLES_PER_STEP {
+            break;
+        }
+        for queries in kinds.values().filter(|_| taken > 0) {
+            connection.prepare_cached(&queries.samples_delete)?.execute(named_params! {":poll": poll})?;
+        }
+        connection.prepare_cached(queries::POLL_DELETE)?.execute(named_params! {":poll": poll})?;
+        samples += taken;
+        deleted += 1;
+    }
+    if deleted > 0 {
+        let kept_from = samples_kept_from(connection)?.max(Some(cutoff)).unwrap_or(cutoff);
+        connection
+            .prepare_cached(queries::META_SET)?
+            .execute(named_params! {":key": SAMPLES_KEPT_FROM, ":value": kept_from.ms().to_string()})?;
+    }
+    Ok(deleted)
+}
+
+/// Deletes entities that are over, with all that is known of them. Says whether there were any.
+fn delete_entities(connection: &Connection, cutoff: Timestamp) -> rusqlite::Result<bool> {
+    let mut over = connection.prepare_cached(queries::ENTITIES_OVER)?;
+    let parameters = named_params! {":cutoff_ms": cutoff.ms(), ":limit": ROWS_PER_STEP};
+    let over = over.query_map(parameters, |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    for entity in &over {
+        let mut versions = connection.prepare_cached(queries::VERSIONS_OF_ENTITY)?;
+        let versions = versions.query_map(named_params! {":entity": entity}, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        for version in versions.collect::<rusqlite::Result<Vec<(i64, i64)>>>()? {
+            delete_version(connection, *entity, version)?;
+        }
+        connection.prepare_cached(queries::SIGHTINGS_DELETE)?.execute(named_params! {":entity": entity})?;
+        connection.prepare_cached(queries::ENTITY_DELETE)?.execute(named_params! {":entity": entity})?;
+    }
+    Ok(!over.is_empty())
+}
+
+/// Deletes attribute versions that no kept sample needs; never an entity's newest. Says whether there were any.
+fn delete_versions(connection: &Connection, cutoff: Timestamp) -> rusqlite::Result<bool> {
+    let mut superseded = connection.prepare_cached(queries::VERSIONS_SUPERSEDED)?;
+    let parameters = named_params! {":cutoff_ms": cutoff.ms(), ":limit": ROWS_PER_STEP};
+    let superseded = superseded.query_map(parameters, |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+    let superseded = superseded.collect::<rusqlite::Result<Vec<(i64, (i64, i64))>>>()?;
+    for (entity, version) in &superseded {
+        delete_version(connection, *entity, *version)?;
+    }
+    Ok(!superseded.is_empty())
+}
+
+fn delete_version(connection: &Connection, entity: i64, (from_ms, set): (i64, i64)) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(queries::VERSION_DELETE)?
+        .execute(named_params! {":entity": entity, ":from_ms": from_ms})?;
+    delete_unused_set(connection, set)
+}
+
+fn give_pages_back(connection: &Connection) -> rusqlite::Result<()> {
+    // Each row that the pragma yields is a page given back: it works while it is asked.
+    let mut statement = connection.prepare_cached(queries::PAGES_GIVE_BACK)?;
+    let mut pages = statement.query([])?;
+    while pages.next()?.is_some() {}
+    Ok(())
+}
+
+/// See [`crate::store::Store::samples_kept_from`].
+pub(super) fn samples_kept_from(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let value = read::meta(connection, SAMPLES_KEPT_FROM)?;
+    Ok(value.and_then(|ms| ms.parse().ok()).map(Timestamp::from_ms))
+}
