@@ -29,3 +29,5 @@ pub mod answer;
 pub mod sampler;
 
 pub mod render;
+
+pub mod api;
