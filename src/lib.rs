@@ -26,8 +26,10 @@ pub mod query;
 
 pub mod answer;
 
-pub mod sampler;
-
 pub mod render;
 
 pub mod api;
+
+pub mod app;
+
+pub mod cli;
