@@ -1,4 +1,5 @@
 //! A real engine, where `TACHOGRAPH_DOCKER_URL` names one; else nothing is tested here.
+#![expect(clippy::print_stdout, reason = "run by hand, to be read")]
 
 use std::time::Duration;
 
