@@ -80,7 +80,8 @@ impl World {
 
     /// The entities of a container's name, as the fast target knows them.
     pub(crate) fn entities(&self, host: &str, name: &str) -> Vec<serde_json::Value> {
-        let answer = self.recorder.json(&format!("/api/v1/entities/container?host={host}&name={name}&start=-1h"));
+        let answer =
+            self.recorder.json(&format!("/api/v1/entities/container?host={host}&name={name}&start=-1h&end={LATER}"));
         answer["entities"].as_array().expect("a list of entities").clone()
     }
 
