@@ -54,7 +54,7 @@ pub enum AppError {
         path: PathBuf,
         /// The cause.
         #[source]
-        cause: StoreError,
+        cause: Box<StoreError>,
     },
     /// The server's certificate or key cannot be used.
     #[error("use server.tls_cert and server.tls_key")]
@@ -131,7 +131,7 @@ impl Opened {
         let hostname = hostname();
         let mut config = load_config(config_path, &hostname).map_err(AppError::Config)?;
         let path = config.store_path.clone();
-        let of_store = |cause| AppError::Store { path: path.clone(), cause };
+        let of_store = |cause| AppError::Store { path: path.clone(), cause: Box::new(cause) };
         let store = Store::Sqlite(Sqlite::open(&path, KINDS).map_err(of_store)?);
         let machine_name = store.machine_name(&hostname).map_err(of_store)?;
         if machine_name != hostname {
@@ -202,7 +202,7 @@ pub async fn run(
 async fn known_targets(store: &Arc<Store>, path: &Path) -> Result<Vec<crate::store::TargetRecord>, AppError> {
     let store = Arc::clone(store);
     let known = tokio::task::spawn_blocking(move || store.targets()).await.map_err(|_| AppError::Panicked)?;
-    known.map_err(|cause| AppError::Store { path: path.to_owned(), cause })
+    known.map_err(|cause| AppError::Store { path: path.to_owned(), cause: Box::new(cause) })
 }
 
 fn retention(config: &Config) -> Retention {

@@ -6,7 +6,7 @@ use tachograph::model::kind::{AttributeType, Class, Formula};
 use tachograph::source::KINDS;
 
 /// Units that a number's name ends with (before `_total`, and `_per_second` for rates). An empty unit is a count.
-const UNITS: [&str; 6] = ["seconds", "bytes", "cores", "ratio", "percent", "per_second"];
+const UNITS: [&str; 7] = ["seconds", "bytes", "cores", "ratio", "percent", "pages", "per_second"];
 
 /// Names of request parameters: a label of such a name could not be filtered by.
 const PARAMETERS: [&str; 19] = [
