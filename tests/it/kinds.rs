@@ -157,3 +157,16 @@ fn every_kind_can_be_shown_and_explained() {
         }
     }
 }
+
+#[test]
+fn families_of_metrics_never_clash() {
+    use tachograph::render::openmetrics::family_name;
+    let mut taken = BTreeSet::new();
+    for kind in KINDS {
+        for column in kind.columns {
+            let family = family_name(kind, column);
+            assert!(!family.ends_with("_total"), "{family}: a counter's family goes without");
+            assert!(taken.insert(family), "{}.{} clashes with another family", kind.name, column.name);
+        }
+    }
+}
