@@ -10,12 +10,25 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::model::{Attributes, EntityRecord, Identity, Kind, TargetName, TimeRange, Timestamp};
+use crate::query::certificate::Certificate;
 use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, Targets, TooMany};
+use crate::query::explain::Plan;
 use crate::query::frame::{Frame, Gap};
 use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, SamplesRequest};
 use crate::query::samples::{SampleReader, SampleRow};
 use crate::query::seen::Seen;
 use crate::store::{EntityQuery, EventQuery, EventRecord, Fetch, Store, StoreError};
+
+mod certificate;
+mod diff;
+mod explain;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+pub use diff::diff;
+pub use explain::explain;
+pub use snapshot::AsOf;
 
 /// A run is at most a day, so that one entity's columns fit a few megabytes whatever the range.
 const RUN_MS: i64 = 86_400_000;
@@ -55,12 +68,18 @@ impl From<TooMany> for AnswerError {
 
 /// The answer to a range request.
 pub fn range(store: &Store, request: &RangeRequest) -> Result<Frame, AnswerError> {
-    let mut reader = RangeReader { store, request, seen: HashMap::new(), targets: Targets::default() };
+    range_with_plan(store, request).map(|(frame, _)| frame)
+}
+
+/// The answer to a range request, and what was read for it.
+pub fn range_with_plan(store: &Store, request: &RangeRequest) -> Result<(Frame, Plan), AnswerError> {
+    let mut reader =
+        RangeReader { store, request, seen: HashMap::new(), targets: Targets::default(), plan: Plan::default() };
     let Some(top) = &request.top else {
         let mut evaluation = Evaluation::new(request, None);
         reader.fold_all(&mut evaluation, |_| true, |_, _| {})?;
         let gaps = reader.gaps()?;
-        return Ok(evaluate::frame(request, evaluation.finish(None), gaps));
+        return Ok((evaluate::frame(request, evaluation.finish(None), gaps), reader.plan));
     };
     let whole = [request.range.start(), request.range.end()];
     let mut ranking = Evaluation::ranking(request, &top.by, &whole);
@@ -78,7 +97,7 @@ pub fn range(store: &Store, request: &RangeRequest) -> Result<Frame, AnswerError
     let mut evaluation = Evaluation::new(request, Some(&keep));
     reader.fold_all(&mut evaluation, |entity| entities.contains(&entity.identity), |_, _| {})?;
     let gaps = reader.gaps()?;
-    Ok(evaluate::frame(request, evaluation.finish(Some(&keep)), gaps))
+    Ok((evaluate::frame(request, evaluation.finish(Some(&keep)), gaps), reader.plan))
 }
 
 /// Reads what a range request needs, entity by entity.
@@ -87,6 +106,7 @@ struct RangeReader<'a> {
     request: &'a RangeRequest,
     seen: HashMap<TargetName, Arc<Seen>>,
     targets: Targets,
+    plan: Plan,
 }
 
 impl RangeReader<'_> {
@@ -102,6 +122,7 @@ impl RangeReader<'_> {
             if !wanted(entity) {
                 return Ok(ControlFlow::Continue(()));
             }
+            self.plan.entities = self.plan.entities.saturating_add(1);
             for pass in evaluation.passes(entity) {
                 if let Some(key) = self.fold_pass(evaluation, entity, &pass)? {
                     note(key, entity);
@@ -125,6 +146,8 @@ impl RangeReader<'_> {
         for piece in self.request.range.pieces(RUN_MS) {
             let fetch = Fetch { kind: self.request.kind, identity: &entity.identity, range: piece, columns: &columns };
             let run = self.store.read(&fetch)?;
+            self.plan.runs = self.plan.runs.saturating_add(1);
+            self.plan.samples = self.plan.samples.saturating_add(u64::try_from(run.len()).unwrap_or(u64::MAX));
             evaluation.fold(entity, pass, &run, seen.as_deref());
         }
         let key = evaluation.end_pass(entity, pass, seen.as_deref())?;
@@ -312,6 +335,8 @@ pub fn entities(store: &Store, request: &EntitiesRequest) -> Result<EntitiesPage
 pub struct EventsPage {
     /// Events, oldest first.
     pub events: Vec<EventRecord>,
+    /// For each event its certificate, where it is a death; only where certificates were asked for.
+    pub certificates: Option<Vec<Option<Certificate>>>,
     /// The last event of the page, where more follow.
     pub next: Option<(Timestamp, u64)>,
 }
@@ -321,9 +346,9 @@ pub fn events(store: &Store, kinds: &[&'static Kind], request: &EventsRequest) -
     let mut events: Vec<EventRecord> = Vec::new();
     let mut next = None;
     let mut after = request.cursor;
-    let Some(severity) = request.least_severity() else { return Ok(EventsPage { events, next }) };
+    let Some(severity) = request.least_severity() else { return Ok(EventsPage { events, certificates: None, next }) };
     if request.types.as_ref().is_some_and(Vec::is_empty) {
-        return Ok(EventsPage { events, next });
+        return Ok(EventsPage { events, certificates: None, next });
     }
     'pages: loop {
         let query = EventQuery {
@@ -351,7 +376,9 @@ pub fn events(store: &Store, kinds: &[&'static Kind], request: &EventsRequest) -
             break;
         }
     }
-    Ok(EventsPage { events, next })
+    let certificates =
+        if request.certificates { Some(certificate::certificates(store, kinds, &events)?) } else { None };
+    Ok(EventsPage { events, certificates, next })
 }
 
 /// Whether an event is asked for; its entity's attributes are read only where that depends on them.
@@ -372,6 +399,3 @@ fn passes(
     };
     Ok(request.matches(event, kind, attributes.as_deref()))
 }
-
-#[cfg(test)]
-mod tests;

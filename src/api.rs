@@ -14,6 +14,8 @@ use crate::query::request::kind_named;
 use crate::store::{Store, StoreError};
 
 mod body;
+mod describe;
+mod diff;
 mod entities;
 mod events;
 mod freshness;
@@ -22,12 +24,15 @@ mod kinds;
 pub mod live;
 mod metrics;
 mod negotiate;
+mod openapi;
 mod pairs;
 mod problem;
 mod range;
 mod routes;
 mod samples;
 pub mod server;
+mod snapshot;
+mod sum;
 mod targets;
 #[cfg(test)]
 mod tests;
