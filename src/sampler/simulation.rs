@@ -52,16 +52,12 @@ fn run_seeds(seeds: u64, minutes: u64) {
         let ran = result.unwrap_or_else(|_| panic!("failed at TACHOGRAPH_SEED={seed}; what failed is printed above"));
         seen.add(&ran);
     }
-    println!("{seen:?}");
     // A simulation in which nothing happens shows nothing.
     if only.is_none() {
-        for (what, count) in &seen.outcomes {
-            assert!(*count > 0, "never: {}", what);
-        }
         for what in ["ok", "timeout", "refused", "unreachable", "malformed", "skipped", "dropped"] {
-            assert!(seen.outcomes.contains_key(what), "never: {what}");
+            assert!(seen.outcomes.contains_key(what), "never: {what} in {seen:?}");
         }
-        assert!(seen.increases > 0 && seen.steps > 0);
+        assert!(seen.increases > 0 && seen.steps > 0, "{seen:?}");
     }
 }
 
