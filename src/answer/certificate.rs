@@ -4,7 +4,7 @@
 
 use super::AnswerError;
 use crate::model::{Event, Kind, TimeRange, Timestamp};
-use crate::query::certificate::{Certificate, DEATH, Reader};
+use crate::query::certificate::{Certificate, DEATH, OOM, Reader, START};
 use crate::store::{EventQuery, EventRecord, Fetch, Store};
 
 /// How far back a life is looked at: a run is at most a day, and what led to a death is in it.
@@ -29,7 +29,7 @@ pub(super) fn certificates(
     let (Some(first), last) = (deaths.next(), deaths.next_back()) else { return Ok(vec![None; events.len()]) };
     let last = last.unwrap_or(first);
     let around = span(first.event.at.plus_ms(-LIFE_MS), last.event.at.plus_ms(1));
-    let of_day = read(store, around, &[DEATH, "container_oom"])?;
+    let of_day = read(store, around, &[DEATH, OOM, START])?;
     events
         .iter()
         .map(|record| match kinds.iter().find(|kind| record.event.kind == Some(kind.name)) {

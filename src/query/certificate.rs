@@ -14,8 +14,10 @@ use super::operand::{ColumnSet, Operand};
 
 /// The event that has a certificate.
 pub const DEATH: &str = "container_died";
+/// The event that begins a life.
+pub const START: &str = "container_started";
 /// The event that says that memory ran out.
-const OOM: &str = "container_oom";
+pub const OOM: &str = "container_oom";
 /// What memory in use is, the best first.
 const MEMORY: [&str; 2] = ["memory_working_set_bytes", "memory_usage_bytes"];
 /// What memory is limited to: as sampled, and as configured.
@@ -31,7 +33,7 @@ const SAME_END_MS: i64 = 2_000;
 /// How something lived and died.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Certificate {
-    /// When its last life began.
+    /// When its last life began: as the engine or an event said, else its counters.
     pub started: Option<Timestamp>,
     /// How long that was.
     pub lifetime_ms: Option<i64>,
@@ -84,7 +86,7 @@ impl Reader {
     }
 
     /// The certificate of a death. `run` is the entity's up to the death; `of_life` are its own events of the day
-    /// before, `of_minute` those of its host of the minute before, both without the death itself.
+    /// before, oldest first, `of_minute` those of its host of the minute before, both without the death itself.
     pub fn certificate(
         &self,
         death: &Event,
@@ -94,7 +96,10 @@ impl Reader {
         of_minute: Vec<Event>,
     ) -> Certificate {
         let alive = entity.map(|entity| entity.attributes_at(death.at.plus_ms(-1))).unwrap_or_default();
+        // A life too short for a poll is known by its events alone.
+        let told = of_life.iter().rev().find(|event| event.event_type == START && event.at <= death.at);
         let started = time(&alive, "started_at").filter(|started| *started < death.at);
+        let started = started.max(told.map(|event| event.at));
         let last = run.inside().rev().find(|index| run.at.get(*index).is_some_and(|at| *at <= death.at));
         let since = last.and_then(|last| run.since.get(last).copied().flatten());
         let started = started.or(since.filter(|since| *since < death.at));
@@ -186,5 +191,58 @@ fn integer(value: Option<&AttributeValue>) -> Option<i64> {
     match value {
         Some(AttributeValue::Integer(value)) => Some(*value),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ColumnValues, Identity, Severity, TargetName, TimeRange};
+    use crate::query::request::test_kinds::CONTAINER;
+
+    fn event(seconds: i64, event_type: &'static str) -> Event {
+        Event {
+            at: Timestamp::from_ms(seconds * 1000),
+            severity: Severity::Info,
+            event_type,
+            kind: Some("container"),
+            entity: Some(Identity::new(["h", "a"])),
+            target: TargetName::new("docker", "h"),
+            source_id: String::new(),
+            message: String::new(),
+            details: [].into(),
+        }
+    }
+
+    fn run(reader: &Reader) -> Run {
+        Run {
+            range: TimeRange::new(Timestamp::from_ms(0), Timestamp::from_ms(1_000_001)).unwrap(),
+            has_before: false,
+            has_after: false,
+            at: vec![Timestamp::from_ms(500_000)],
+            since: vec![Some(Timestamp::from_ms(100_000))],
+            interval_ms: vec![10_000],
+            clock_offset_ms: vec![0],
+            columns: reader.columns().iter().map(|_| ColumnValues::Int(vec![Some(7)])).collect(),
+            polled_before_first: None,
+        }
+    }
+
+    #[test]
+    fn a_life_too_short_for_a_poll_is_known_by_its_events() {
+        let reader = Reader::new(&CONTAINER);
+        let death = event(1_000, DEATH);
+        let check = |of_life: &[Event], lifetime_ms: i64, oom: Option<bool>, memory: Number| {
+            let of_life: Vec<&Event> = of_life.iter().collect();
+            let certificate = reader.certificate(&death, None, &run(&reader), &of_life, Vec::new());
+            assert_eq!(certificate.lifetime_ms, Some(lifetime_ms));
+            assert_eq!((certificate.oom_killed, certificate.memory_last_bytes), (oom, memory));
+        };
+        let seven = Number::Scaled { value: 7, decimals: 0 };
+        check(&[], 900_000, None, seven);
+        check(&[event(400, OOM)], 900_000, Some(true), seven);
+        // The life before ran out of memory and was sampled; this one was neither.
+        check(&[event(400, OOM), event(999, START)], 1_000, None, Number::Null);
+        check(&[event(400, START), event(450, OOM)], 600_000, Some(true), seven);
     }
 }

@@ -26,6 +26,7 @@ pub enum Form {
 pub struct Rows<W: Write>(Inner<W>);
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in an answer")]
 enum Inner<W: Write> {
     Csv(CsvTable<W>),
     Lines { json: JsonWriter<W>, names: Vec<String>, next: usize },
