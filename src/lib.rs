@@ -20,6 +20,8 @@ pub mod config;
 
 pub mod store;
 
+pub mod sampler;
+
 pub mod query;
 
 pub mod answer;

@@ -25,6 +25,8 @@ pub static KINDS: &[&Kind] = &[
     &host::HOST_DEVICE,
     &host::HOST_INTERFACE,
     &host::HOST_FILESYSTEM,
+    &recorder::TARGET,
+    &recorder::RECORDER,
 ];
 
 /// The kind of a name.
