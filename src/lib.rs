@@ -26,4 +26,6 @@ pub mod query;
 
 pub mod answer;
 
+pub mod sampler;
+
 pub mod render;
