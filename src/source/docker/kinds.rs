@@ -39,7 +39,7 @@ pub static CONTAINER: Kind = Kind {
         fact("created", AttributeType::Time, "When it was created."),
         fact("started_at", AttributeType::Time, "When its present life began; all its counters count from here."),
         fact("finished_at", AttributeType::Time, "When its last finished life ended."),
-        fact("exit_code", AttributeType::Integer, "Exit code of its last finished life."),
+        fact("exit_code", AttributeType::Integer, "Exit code; absent while it runs and before its first end."),
         fact("oom_killed", AttributeType::Boolean, "Whether the kernel killed it for want of memory."),
         fact("restart_count", AttributeType::Integer, "How often the engine restarted it by its restart policy."),
         APP,

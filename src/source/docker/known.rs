@@ -1,0 +1,105 @@
+//! What is remembered of a container between polls: as little as shows that it changed.
+//!
+//! Pure. Must not know: how anything is fetched.
+
+use std::collections::BTreeSet;
+
+use super::inspect::{Inspected, NetworkOf};
+use super::kinds::CONTAINER;
+use super::list::Listed;
+use super::stats::Stats;
+use crate::model::{Attributes, Class, Timestamp, Value};
+
+/// Attributes that a container's interfaces and devices carry too.
+const SHARED_WITH_PARTS: [&str; 7] = ["name", "image", "app", "task", "framework", "agent", "service"];
+
+/// A container that was in the last list.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    fingerprint: u64,
+    status_age_s: Option<u64>,
+    /// Whether the facts below are not those of now: an inspect failed.
+    pub(super) is_stale: bool,
+    /// When its life began, by the engine's clock.
+    pub(super) started: Option<Timestamp>,
+    /// When its last finished life ended, by the engine's clock.
+    pub(super) finished: Option<Timestamp>,
+    /// Whether `networks` of its stats are its own.
+    pub(super) network: Network,
+    /// Counters of its last sample.
+    counters: Box<[Option<i64>]>,
+    /// Attributes of its parts.
+    pub(super) shared: Attributes,
+    /// Interfaces and devices that have been given their attributes.
+    pub(super) parts: BTreeSet<Box<str>>,
+}
+
+/// Whose network a container's stats show.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Network {
+    /// Its own.
+    #[default]
+    Own,
+    /// None, or the machine's: engines but podman leave it out.
+    NoneOrHost,
+    /// Another container's.
+    Shared,
+}
+
+impl Known {
+    /// Whether a line of the list shows that something changed since the one before.
+    pub(super) fn is_changed(&self, listed: &Listed) -> bool {
+        let went_back = matches!((self.status_age_s, listed.status_age_s()), (Some(before), Some(now)) if now < before);
+        self.is_stale || went_back || self.fingerprint != listed.fingerprint()
+    }
+
+    /// Takes in a line of the list.
+    pub(super) fn note_listed(&mut self, listed: &Listed) {
+        self.fingerprint = listed.fingerprint();
+        self.status_age_s = listed.status_age_s();
+    }
+
+    /// Takes in what an inspect said.
+    pub(super) fn note_inspected(&mut self, inspected: &Inspected, attributes: &Attributes) {
+        self.is_stale = false;
+        self.started = inspected.started_at();
+        self.finished = inspected.finished_at();
+        self.network = match inspected.network_of() {
+            NetworkOf::Own => Network::Own,
+            NetworkOf::NoneOrHost => Network::NoneOrHost,
+            NetworkOf::Container(_) => Network::Shared,
+        };
+        self.note_attributes(attributes);
+    }
+
+    /// Takes over what its parts carry too; each of them is then told anew.
+    pub(super) fn note_attributes(&mut self, attributes: &Attributes) {
+        self.shared = attributes
+            .iter()
+            .filter(|(name, _)| SHARED_WITH_PARTS.contains(name))
+            .map(|(name, value)| (*name, value.clone()))
+            .collect();
+        self.parts.clear();
+    }
+
+    /// Whether any counter is lower than in the sample before: a new life, unless the engine errs.
+    pub(super) fn has_fallen(&self, stats: &Stats) -> bool {
+        let fell = |(before, now): (&Option<i64>, Option<i64>)| matches!((before, now), (Some(b), Some(n)) if n < *b);
+        self.counters.iter().zip(counters(&stats.values)).any(fell)
+    }
+
+    /// Remembers the counters of a sample.
+    pub(super) fn note_sample(&mut self, stats: &Stats) {
+        self.counters = counters(&stats.values).collect();
+    }
+}
+
+/// The counters of a sample. The machine's CPU time is left out: it is not the container's, and for podman made up.
+fn counters(values: &[Value]) -> impl Iterator<Item = Option<i64>> {
+    CONTAINER
+        .columns
+        .iter()
+        .zip(values)
+        .filter(|(column, _)| column.class == Class::Counter && column.stored != "cpu_host_ns")
+        .map(|(_, value)| value.int())
+}
