@@ -10,7 +10,8 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::model::Kind;
-use crate::store::Store;
+use crate::query::request::kind_named;
+use crate::store::{Store, StoreError};
 
 mod body;
 mod entities;
@@ -28,6 +29,8 @@ mod routes;
 mod samples;
 pub mod server;
 mod targets;
+#[cfg(test)]
+mod tests;
 pub mod token;
 
 pub use live::{ConfiguredTarget, Live};
@@ -83,7 +86,16 @@ pub struct Context {
 impl Context {
     /// A context without token and salt, with the default limits.
     pub fn new(store: Arc<Store>, kinds: &'static [&'static Kind], clock: Clock, live: Arc<Live>) -> Self {
-        Context { store, kinds, clock, live, token: None, salt: String::new(), limits: Limits::default(), queries: semaphore(Limits::default()) }
+        Context {
+            store,
+            kinds,
+            clock,
+            live,
+            token: None,
+            salt: String::new(),
+            limits: Limits::default(),
+            queries: semaphore(Limits::default()),
+        }
     }
 
     /// The same context, open only to those who send this token.
@@ -110,11 +122,21 @@ impl Context {
 
     /// The kind of a name, or the problem that names the nearest.
     fn kind(&self, name: &str) -> Result<&'static Kind, Problem> {
-        self.kinds.iter().copied().find(|kind| kind.name == name).ok_or_else(|| {
-            let known: Vec<&str> = self.kinds.iter().map(|kind| kind.name).collect();
-            let detail = format!("unknown kind {name:?}; there are {}", known.join(", "));
-            Problem::not_found(detail, problem::nearest(name, known))
-        })
+        kind_named(self.kinds, name).map_err(|unknown| Problem::not_found(unknown.to_string(), unknown.nearest))
+    }
+
+    /// Reads a little from the store on a blocking thread.
+    async fn read<T, F>(self: &Arc<Self>, read: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    {
+        let store = Arc::clone(&self.store);
+        match tokio::task::spawn_blocking(move || read(&store)).await {
+            Ok(read) => read.map_err(|error| Problem::of_store(&error)),
+            // It panicked, and the panic is in the log.
+            Err(_) => Err(Problem::internal()),
+        }
     }
 }
 

@@ -24,4 +24,6 @@ pub mod query;
 
 pub mod answer;
 
+pub mod sampler;
+
 pub mod render;

@@ -7,3 +7,4 @@ pub mod cell;
 pub mod csv;
 pub mod json;
 pub mod openmetrics;
+pub mod samples;

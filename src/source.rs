@@ -21,6 +21,12 @@ pub static KINDS: &[&Kind] = &[
     &docker::kinds::CONTAINER_DEVICE,
     &docker::kinds::ENGINE,
     &docker::kinds::IMAGE_KIND,
+    &host::HOST,
+    &host::HOST_DEVICE,
+    &host::HOST_INTERFACE,
+    &host::HOST_FILESYSTEM,
+    &recorder::TARGET,
+    &recorder::RECORDER,
 ];
 
 /// The kind of a name.

@@ -159,17 +159,10 @@ where
         )));
     };
     let (sender, mut receiver) = mpsc::channel(CHUNKS_QUEUED);
-    let deadline_ms = context
-        .clock
-        .monotonic_ms()
-        .saturating_add(crate::model::time::duration_ms(limits.download_time));
-    let chunks = Chunks {
-        sender,
-        buffer: Vec::new(),
-        is_held: delivery.is_held,
-        context: Arc::clone(context),
-        deadline_ms,
-    };
+    let deadline_ms =
+        context.clock.monotonic_ms().saturating_add(crate::model::time::duration_ms(limits.download_time));
+    let chunks =
+        Chunks { sender, buffer: Vec::new(), is_held: delivery.is_held, context: Arc::clone(context), deadline_ms };
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
         run(chunks, delivery.encoding, producer);
@@ -209,7 +202,9 @@ where
             io::ErrorKind::TimedOut => {
                 Err(Problem::unavailable("the download took too long: fetch it in parts by cursor or range"))
             }
-            io::ErrorKind::OutOfMemory => Err(Problem::parameter("limit", "limit: the page is too large: ask for less")),
+            io::ErrorKind::OutOfMemory => {
+                Err(Problem::parameter("limit", "limit: the page is too large: ask for less"))
+            }
             _ => {
                 tracing::error!(%error, "an answer could not be written");
                 Err(Problem::internal())

@@ -43,10 +43,9 @@ pub(crate) fn page(context: &Context) -> Response {
         .collect();
     let html = PAGE.replace("{{kinds}}", &rows.join("\n")).replace("{{version}}", env!("CARGO_PKG_VERSION"));
     let mut response = text(html, "text/html; charset=utf-8");
-    response.headers_mut().insert(
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'"),
-    );
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'"));
     response
 }
 

@@ -13,18 +13,20 @@ use super::problem::Problem;
 use super::routes::Ask;
 use crate::model::{AttributeType, Class, Kind};
 use crate::query::cell::Cell;
-use crate::query::request::Zone;
+use crate::query::request::{Zone, parse_none};
 use crate::render::csv::CsvTable;
 use crate::render::json::JsonWriter;
 
 /// All kinds: in JSON with their columns, in CSV a row each.
 pub(crate) async fn all(ask: &Ask) -> Result<Response, Problem> {
-    ask.without_parameters()?;
+    parse_none(&ask.pairs)?;
     let (kinds, format) = (ask.context.kinds, ask.format);
     let producer = move |out: &mut Output| match format {
         Format::Json => {
             let mut json = JsonWriter::new(out, Zone::Utc);
-            json.object(|json| json.key("kinds")?.array(|json| kinds.iter().try_for_each(|kind| describe(json, kind))))?;
+            json.object(|json| {
+                json.key("kinds")?.array(|json| kinds.iter().try_for_each(|kind| describe(json, kind)))
+            })?;
             json.finish()?;
             Ok(Ending::default())
         }
@@ -44,7 +46,7 @@ pub(crate) async fn all(ask: &Ask) -> Result<Response, Problem> {
 
 /// One kind: in CSV its dictionary, a row for everything it has.
 pub(crate) async fn one(ask: &Ask, kind: &'static Kind) -> Result<Response, Problem> {
-    ask.without_parameters()?;
+    parse_none(&ask.pairs)?;
     let format = ask.format;
     let producer = move |out: &mut Output| match format {
         Format::Json => {
@@ -104,8 +106,7 @@ fn describe<W: Write>(json: &mut JsonWriter<W>, kind: &Kind) -> io::Result<()> {
 }
 
 fn dictionary(out: &mut Output, kind: &Kind) -> io::Result<()> {
-    let mut table =
-        CsvTable::new(out, Zone::Utc, ["name", "role", "type", "unit", "headline", "additive", "help"])?;
+    let mut table = CsvTable::new(out, Zone::Utc, ["name", "role", "type", "unit", "headline", "additive", "help"])?;
     for key in kind.identity {
         table.row([key.name, "identity", "text", "", "", "", key.help].map(Cell::Text))?;
     }

@@ -87,11 +87,8 @@ impl Live {
 
     fn intervals(&self, kind: &str) -> impl Iterator<Item = Duration> {
         let targets = self.targets();
-        let intervals: Vec<Duration> = targets
-            .iter()
-            .filter(|target| target.kinds.contains(&kind))
-            .map(|target| target.interval)
-            .collect();
+        let intervals: Vec<Duration> =
+            targets.iter().filter(|target| target.kinds.contains(&kind)).map(|target| target.interval).collect();
         intervals.into_iter()
     }
 }

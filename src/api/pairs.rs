@@ -11,9 +11,8 @@ pub(crate) fn parse_query(query: &str) -> Result<Vec<(String, String)>, Problem>
 
 fn parse_pair(pair: &str) -> Result<(String, String), Problem> {
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-    let name = decode(name, true).map_err(|why| {
-        Problem::bad_request(format!("the parameter name {name:?} cannot be decoded: {why}"))
-    })?;
+    let name = decode(name, true)
+        .map_err(|why| Problem::bad_request(format!("the parameter name {name:?} cannot be decoded: {why}")))?;
     if name.is_empty() {
         return Err(Problem::bad_request(format!("{pair:?} has no parameter name: write name=value")));
     }

@@ -6,8 +6,10 @@ use warp::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_
 use warp::http::{HeaderName, StatusCode};
 use warp::reply::Response;
 
-use crate::query::request::Zone;
+use crate::answer::AnswerError;
+use crate::query::request::{ParameterError, Zone};
 use crate::render::json::JsonWriter;
+use crate::store::StoreError;
 
 /// A refused or failed request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,12 +66,7 @@ impl Problem {
     /// 405: everything here is read.
     pub fn method_not_allowed(method: &str) -> Self {
         let detail = format!("{method} is not possible here: use GET or HEAD");
-        let problem = Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method-not-allowed",
-            "Method not allowed",
-            detail,
-        );
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail);
         Problem { header: Some((ALLOW, "GET, HEAD")), ..problem }
     }
 
@@ -92,6 +89,18 @@ impl Problem {
             "The recorder failed",
             "the recorder could not read its store; its log says why",
         )
+    }
+
+    /// 500, with the whole chain of causes in the log: this is where a failed read is handled.
+    pub(crate) fn of_store(error: &StoreError) -> Self {
+        let mut chain = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            chain = format!("{chain}: {inner}");
+            cause = inner.source();
+        }
+        tracing::error!(error = chain, "a request could not be answered from the store");
+        Problem::internal()
     }
 
     /// 503: try again soon.
@@ -136,8 +145,27 @@ impl Problem {
     }
 }
 
+impl From<ParameterError> for Problem {
+    fn from(error: ParameterError) -> Self {
+        let detail = error.to_string();
+        Problem::parameter(error.parameter, detail)
+    }
+}
+
+impl From<AnswerError> for Problem {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::Store(error) => Problem::of_store(&error),
+            AnswerError::TooMany { message } => {
+                Problem::new(StatusCode::BAD_REQUEST, "too-many", "Too large an answer", message)
+            }
+            AnswerError::Gone { message } => Problem::gone(message),
+        }
+    }
+}
+
 /// The known name nearest to one that is not, if any is near.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Jaro-Winkler similarity from which a name is worth proposing.
     const NEAR: f64 = 0.7;
     let name = name.to_ascii_lowercase();

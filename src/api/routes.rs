@@ -2,16 +2,19 @@
 //!
 //! Must not know: what the handlers answer.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use warp::filters::BoxedFilter;
 use warp::http::header::{
-    CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use warp::http::{HeaderMap, Method};
 use warp::reply::Response;
 use warp::{Filter, path::FullPath};
+
+use crate::model::{TimeRange, Timestamp};
+use crate::query::civil::format_bucket_time;
+use crate::query::request::Zone;
 
 use super::body::{Delivery, Ending, Failure, Output, produce};
 use super::negotiate::{Encoding, Format};
@@ -51,22 +54,9 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    /// Refuses any parameter, for tables that have none.
-    pub(crate) fn without_parameters(&self) -> Result<(), Problem> {
-        match self.pairs.first() {
-            None => Ok(()),
-            Some((name, _)) => {
-                Err(Problem::parameter(name, format!("unknown parameter {name:?}: there are none here")))
-            }
-        }
-    }
-
-    /// A link to the page after `cursor`: the same question with these parameters replaced.
-    pub(crate) fn next_link(&self, replaced: &[(&str, &str)]) -> String {
-        let is_kept = |name: &str| !replaced.iter().any(|(other, _)| *other == name);
-        let kept = self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(|(name, _)| is_kept(name));
-        let query = pairs::format_query(kept.chain(replaced.iter().copied()));
-        format!("<{}?{query}>; rel=\"next\"", self.path)
+    /// What links to further pages are made of.
+    pub(crate) fn links(&self) -> Links {
+        Links { path: self.path.clone(), pairs: self.pairs.clone() }
     }
 
     /// Runs `producer` and gives its answer the headers of its form. `file_name` is without suffix.
@@ -91,11 +81,33 @@ impl Ask {
     }
 }
 
+/// The question as it was asked, to ask it again for another page.
+#[derive(Debug)]
+pub(crate) struct Links {
+    path: String,
+    pairs: Vec<(String, String)>,
+}
+
+impl Links {
+    /// A `Link` header to the next page: the same question with these parameters replaced.
+    pub(crate) fn next(&self, replaced: &[(&str, &str)]) -> String {
+        let kept = self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let kept = kept.filter(|(name, _)| !replaced.iter().any(|(other, _)| other == name));
+        let query = pairs::format_query(kept.chain(replaced.iter().copied()));
+        format!("<{}?{query}>; rel=\"next\"", self.path)
+    }
+}
+
+/// A file's name without suffix: what is in it and of which range, with no character that a file system refuses.
+pub(crate) fn file_name(what: &str, range: TimeRange) -> String {
+    let time = |at: Timestamp| format_bucket_time(at, Zone::Utc).replace(':', "");
+    format!("{what}_{}_{}", time(range.start()), time(range.end()))
+}
+
 /// Answers one request. HEAD is GET without its body, errors included.
 async fn answer(context: Arc<Context>, method: &Method, path: &str, query: &str, headers: HeaderMap) -> Response {
     let is_head = method == Method::HEAD;
-    let mut response =
-        dispatch(context, method, path, query, headers).await.unwrap_or_else(Problem::into_response);
+    let mut response = dispatch(context, method, path, query, headers).await.unwrap_or_else(Problem::into_response);
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if is_head { response.map(|_| Response::new("".into()).into_body()) } else { response }

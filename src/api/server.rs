@@ -103,7 +103,7 @@ async fn accept(
         };
         let (slot, accepted) = tokio::select! {
             accepted = accepted => accepted,
-            _ = stopped.wait_for(|is_stopped| *is_stopped) => break,
+            () = until_stopped(&mut stopped) => break,
         };
         // Reaps what has ended, so that the set stays as small as the limit.
         while connections.try_join_next().is_some() {}
@@ -125,9 +125,7 @@ async fn accept(
                 None => connection(stream, filter, limits, stopped).await,
                 Some(acceptor) => {
                     // A handshake that fails is the client's affair.
-                    if let Ok(Ok(stream)) =
-                        tokio::time::timeout(limits.handshake_time, acceptor.accept(stream)).await
-                    {
+                    if let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake_time, acceptor.accept(stream)).await {
                         connection(stream, filter, limits, stopped).await;
                     }
                 }
@@ -139,6 +137,11 @@ async fn accept(
     if tokio::time::timeout(limits.drain_time, drained).await.is_err() {
         tracing::warn!("answers were still being sent at the end of the shutdown and are cut off");
     }
+}
+
+/// Ends when the shutdown was asked for, or can no longer be.
+async fn until_stopped(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|is_stopped| *is_stopped).await;
 }
 
 /// Serves one connection until it ends; told to stop, it ends after the answer it is sending.
@@ -161,7 +164,7 @@ async fn connection<I>(
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        _ = stopped.wait_for(|is_stopped| *is_stopped) => {
+        () = until_stopped(&mut stopped) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -201,11 +204,7 @@ impl<S> StallGuard<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for StallGuard<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }

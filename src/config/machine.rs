@@ -73,7 +73,10 @@ pub(super) fn read_machine(
     let machine: Machine = match serde_json::from_slice(&bytes) {
         Ok(machine) => machine,
         Err(error) => {
-            faults.add(place, format!("{} is not what docker-machine writes: {error}", file.display()));
+            // Without serde's own words: they can repeat what stands there, and drivers keep passwords in it.
+            let (line, column) = (error.line(), error.column());
+            let file = file.display();
+            faults.add(place, format!("{file} is not what docker-machine writes: line {line}, column {column}"));
             return None;
         }
     };

@@ -7,6 +7,7 @@ use std::io::Write as _;
 
 use crate::model::{AttributeValue, Timestamp};
 use crate::query::cell::Cell;
+use crate::query::civil::{format_bucket_time, format_instant};
 use crate::query::request::Zone;
 
 /// Digits of a computed number after the first: 9 significant ones are more than any rate measures, and few enough
@@ -56,25 +57,9 @@ pub fn push_instant(out: &mut Vec<u8>, at: Timestamp, zone: Zone) {
     out.extend_from_slice(format_instant(at, zone).as_bytes());
 }
 
-/// Appends the start of a bucket, in whole seconds.
+/// Appends the start of a bucket: without decimals, unless a range begins off the whole second.
 pub fn push_bucket_time(out: &mut Vec<u8>, at: Timestamp, zone: Zone) {
     out.extend_from_slice(format_bucket_time(at, zone).as_bytes());
-}
-
-fn format_instant(at: Timestamp, zone: Zone) -> String {
-    format(at, zone, "%Y-%m-%dT%H:%M:%S%.3f")
-}
-
-fn format_bucket_time(at: Timestamp, zone: Zone) -> String {
-    format(at, zone, "%Y-%m-%dT%H:%M:%S")
-}
-
-fn format(at: Timestamp, zone: Zone, pattern: &str) -> String {
-    let Some(time) = chrono::DateTime::from_timestamp_millis(at.ms()) else { return at.ms().to_string() };
-    match zone {
-        Zone::Utc => time.format(&format!("{pattern}Z")).to_string(),
-        Zone::Named(tz) => time.with_timezone(&tz).format(&format!("{pattern}%:z")).to_string(),
-    }
 }
 
 /// Appends text as a JSON string.

@@ -4,11 +4,11 @@
 
 use std::io::{self, Write};
 
-use super::cell::{push_bucket_time, push_instant, push_json, push_json_text};
+use super::cell::{push_bucket_time, push_json, push_json_text};
 use crate::model::Timestamp;
 use crate::query::cell::Cell;
 use crate::query::frame::Frame;
-use crate::query::request::{Across, RangeRequest, Step, Zone};
+use crate::query::request::{Across, RangeRequest, Zone};
 
 /// Bytes gathered before they are handed on: fewer, larger writes.
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -109,23 +109,11 @@ impl<W: Write> JsonWriter<W> {
         Ok(())
     }
 
-    /// The start of a bucket, in whole seconds.
+    /// The start of a bucket, or the edge of a range.
     pub fn bucket_time(&mut self, at: Timestamp) -> io::Result<()> {
         self.begin_value()?;
         self.buffer.push(b'"');
         push_bucket_time(&mut self.buffer, at, self.zone);
-        self.buffer.push(b'"');
-        Ok(())
-    }
-
-    /// An edge of a range: like a bucket's time, with milliseconds where it has some.
-    pub fn edge(&mut self, at: Timestamp) -> io::Result<()> {
-        if at.ms().rem_euclid(1000) == 0 {
-            return self.bucket_time(at);
-        }
-        self.begin_value()?;
-        self.buffer.push(b'"');
-        push_instant(&mut self.buffer, at, self.zone);
         self.buffer.push(b'"');
         Ok(())
     }
@@ -138,6 +126,15 @@ impl<W: Write> JsonWriter<W> {
     }
 }
 
+/// Writes a row of a table as an object: the header's names, each with its cell.
+pub fn row<'a, W: Write>(
+    json: &mut JsonWriter<W>,
+    names: &[&str],
+    cells: impl IntoIterator<Item = Cell<'a>>,
+) -> io::Result<()> {
+    json.object(|json| names.iter().zip(cells).try_for_each(|(name, cell)| json.key(name)?.cell(&cell)))
+}
+
 /// The name of a zone in answers.
 pub fn zone_name(zone: Zone) -> &'static str {
     match zone {
@@ -146,50 +143,17 @@ pub fn zone_name(zone: Zone) -> &'static str {
     }
 }
 
-/// A step as the parameter takes it: `30s`, `5m`, `1mo`, `all`.
-pub fn step_name(step: Step) -> String {
-    match step {
-        Step::Fixed(ms) => {
-            let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-            let whole = units.into_iter().find(|(unit_ms, _)| ms % unit_ms == 0);
-            whole.map_or_else(|| format!("{ms}ms"), |(unit_ms, unit)| format!("{}{unit}", ms / unit_ms))
-        }
-        Step::Day => "1d".to_owned(),
-        Step::Week => "1w".to_owned(),
-        Step::Month => "1mo".to_owned(),
-        Step::All => "all".to_owned(),
-    }
-}
-
-/// Milliseconds of a step that is always the same length; nothing for local days, weeks, months and `all`.
-fn fixed_step_ms(step: Step, zone: Zone) -> Option<i64> {
-    match (step, zone) {
-        (Step::Fixed(ms), _) => Some(ms),
-        (Step::Day, Zone::Utc) => Some(86_400_000),
-        (Step::Week, Zone::Utc) => Some(7 * 86_400_000),
-        (Step::Day | Step::Week, Zone::Named(_)) | (Step::Month | Step::All, _) => None,
-    }
-}
-
-fn across_name(across: Across) -> &'static str {
-    match across {
-        Across::Sum => "sum",
-        Across::Avg => "avg",
-        Across::Min => "min",
-        Across::Max => "max",
-    }
-}
-
 /// Writes a frame and, resolved, the request it answers. `filters` are the conditions as they were given.
 pub fn frame<W: Write>(out: W, frame: &Frame, request: &RangeRequest, filters: &[(String, String)]) -> io::Result<()> {
     let mut json = JsonWriter::new(out, frame.zone);
     json.object(|json| {
         json.key("kind")?.text(frame.kind.name)?;
-        json.key("start")?.edge(frame.range.start())?;
-        json.key("end")?.edge(frame.range.end())?;
-        let step_ms = fixed_step_ms(frame.step, frame.zone);
-        json.key("step_seconds")?.cell(&step_ms.map_or(Cell::Null, |ms| Cell::Scaled { value: ms, decimals: 3 }))?;
-        json.key("step")?.text(&step_name(frame.step))?;
+        json.key("start")?.bucket_time(frame.range.start())?;
+        json.key("end")?.bucket_time(frame.range.end())?;
+        let step_seconds = frame.step.seconds();
+        json.key("step_seconds")?
+            .cell(&step_seconds.map_or(Cell::Null, |value| Cell::Scaled { value, decimals: 0 }))?;
+        json.key("step")?.text(&frame.step.label())?;
         json.key("tz")?.text(zone_name(frame.zone))?;
         json.key("resolution")?.text(frame.resolution)?;
         echo(json, frame, request, filters)?;
@@ -231,7 +195,7 @@ fn echo<W: Write>(
             json.key("group_by")?.array(|json| frame.label_names.iter().try_for_each(|name| json.text(name)))?;
         }
     }
-    json.key("across")?.text_or_null(request.across.map(across_name))?;
+    json.key("across")?.text_or_null(request.across.map(Across::name))?;
     match &request.top {
         None => {
             json.key("top")?.cell(&Cell::Null)?;

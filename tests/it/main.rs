@@ -1,1 +1,25 @@
-fn main() {}
+//! The program from outside: a real server on real or simulated engines, asked as its readers ask it.
+//!
+//! Needs nothing beyond loopback. What needs Docker says `not run: …` where it is missing, and fails instead
+//! with `TACHOGRAPH_REAL=required`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod harness;
+
+mod api;
+mod csv;
+mod fleet;
+mod hostile;
+mod kill;
+mod kinds;
+mod layers;
+mod load;
+mod numbers;
+mod real;

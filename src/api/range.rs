@@ -1,0 +1,57 @@
+//! `/range/{kind}`: buckets of numbers over a range.
+//!
+//! Must not know: how buckets are filled.
+
+use std::sync::Arc;
+
+use warp::reply::Response;
+
+use super::body::{Ending, Failure, Output};
+use super::freshness::{Asked, mark, not_modified};
+use super::negotiate::Format;
+use super::problem::Problem;
+use super::routes::{Ask, file_name};
+use crate::answer;
+use crate::model::Kind;
+use crate::model::time::duration_ms;
+use crate::query::request::{Label, RangeRequest};
+use crate::render::{csv, json};
+
+/// Answers a range request.
+pub(crate) async fn range(ask: &Ask, kind: &'static Kind) -> Result<Response, Problem> {
+    let context = &ask.context;
+    let interval_ms = duration_ms(context.live.shortest_interval(kind.name));
+    let request = RangeRequest::parse(kind, &ask.pairs, context.clock.now(), interval_ms)?;
+    let kept_from = context.read(|store| store.samples_kept_from()).await?;
+    // What is a default today may be another tomorrow, with the intervals: the step counts as asked for.
+    let mut asked = ask.pairs.clone();
+    asked.push(("step".to_owned(), request.step.label()));
+    let etag = Asked {
+        route: "range",
+        kind,
+        range: request.range,
+        request: &asked,
+        kept_from,
+        format: ask.format,
+        encoding: ask.encoding,
+    }
+    .entity_tag(context);
+    if let Some(response) = not_modified(&ask.headers, etag.as_deref()) {
+        return Ok(response);
+    }
+    let name = file_name(kind.name, request.range);
+    let filters: Vec<(String, String)> =
+        ask.pairs.iter().filter(|(name, _)| Label::find(kind, name).is_some()).cloned().collect();
+    let (context, format) = (Arc::clone(context), ask.format);
+    let producer = move |out: &mut Output| -> Result<Ending, Failure> {
+        let frame = answer::range(&context.store, &request).map_err(Problem::from)?;
+        match format {
+            Format::Json => json::frame(out, &frame, &request, &filters)?,
+            Format::Csv => csv::frame(out, &frame)?,
+        }
+        Ok(Ending::default())
+    };
+    let mut response = ask.table(&name, false, producer).await?;
+    mark(&mut response, etag.as_deref());
+    Ok(response)
+}

@@ -1,0 +1,11 @@
+//! What tests start and ask: recorders, scratch directories, HTTP, waiting. Knows no kind and no column.
+
+pub(crate) mod http;
+pub(crate) mod machine;
+pub(crate) mod reaper;
+pub(crate) mod recorder;
+pub(crate) mod table;
+pub(crate) mod time;
+
+pub(crate) use recorder::Recorder;
+pub(crate) use table::Table;

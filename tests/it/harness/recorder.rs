@@ -1,0 +1,179 @@
+//! A recorder of the test's own: the built binary, in a scratch directory, on a free port.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use super::http::{self, Reply};
+use super::time::wait_for;
+use super::{Table, reaper};
+
+/// How long a recorder may take to be ready; a debug build on a busy machine needs a second or two.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+/// How long one answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+
+/// A running recorder. Killed when dropped.
+pub(crate) struct Recorder {
+    child: Child,
+    address: SocketAddr,
+    directory: PathBuf,
+    network: Option<PathBuf>,
+}
+
+impl Recorder {
+    /// Starts a recorder with these sources (TOML) and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn start(sources: &str) -> Recorder {
+        Recorder::start_in(&reaper::directory(), sources, None)
+    }
+
+    /// The same inside another network namespace, where it is asked too.
+    #[track_caller]
+    pub(crate) fn start_in(directory: &Path, sources: &str, network: Option<&Path>) -> Recorder {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let store = directory.join("store.db");
+        let config = format!("[server]\nlisten = \"{address}\"\n\n[store]\npath = {store:?}\n\n{sources}\n");
+        std::fs::write(directory.join("config.toml"), config).unwrap();
+        let child = launch(directory, network);
+        let recorder =
+            Recorder { child, address, directory: directory.to_owned(), network: network.map(Path::to_owned) };
+        recorder.wait_until_ready();
+        recorder
+    }
+
+    /// Ends it with SIGKILL and starts it again on the same file.
+    #[track_caller]
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.kill();
+        self.child = launch(&self.directory, self.network.as_deref());
+        self.wait_until_ready();
+    }
+
+    /// Ends it with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        // Under nsenter it is the same process: nsenter enters and executes.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        reaper::forget(self.child.id());
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
+    /// GETs a path.
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Reply {
+        self.get_with(path, &[])
+    }
+
+    /// GETs a path with request headers.
+    #[track_caller]
+    pub(crate) fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+        self.try_get(path, headers).unwrap_or_else(|error| panic!("GET {path}: {error}\n{}", self.log()))
+    }
+
+    /// GETs JSON; any other status than 200 fails.
+    #[track_caller]
+    pub(crate) fn json(&self, path: &str) -> serde_json::Value {
+        let reply = self.get(path);
+        assert_eq!(reply.status, 200, "GET {path}: {}", reply.text());
+        reply.json()
+    }
+
+    /// GETs a CSV table below /api/v1 with parameters; any other status than 200 fails.
+    #[track_caller]
+    pub(crate) fn table(&self, path: &str, parameters: &[(&str, &str)]) -> Table {
+        let path = format!("/api/v1/{path}.csv?{}", http::query(parameters));
+        let reply = self.get(&path);
+        assert_eq!(reply.status, 200, "GET {path}: {}", reply.text());
+        Table::read(&reply.body)
+    }
+
+    fn try_get(&self, path: &str, headers: &[(&str, &str)]) -> std::io::Result<Reply> {
+        let Some(network) = &self.network else {
+            return http::get(self.address, path, headers, ANSWER_WITHIN);
+        };
+        let done = Command::new("nsenter")
+            .arg(format!("--net={}", network.display()))
+            .args(["curl", "--silent", "--show-error", "--include", "--http1.0"])
+            .arg(format!("http://{}{path}", self.address))
+            .stdin(Stdio::null())
+            .output()?;
+        if !done.status.success() {
+            return Err(std::io::Error::other(String::from_utf8_lossy(&done.stderr).into_owned()));
+        }
+        http::read_reply(&mut done.stdout.as_slice())
+    }
+
+    #[track_caller]
+    fn wait_until_ready(&self) {
+        wait_for("the recorder to be ready", READY_WITHIN, || {
+            let alive = Path::new("/proc").join(self.child.id().to_string()).join("exe").read_link().is_ok();
+            assert!(alive, "the recorder ended by itself:\n{}", self.log());
+            self.try_get("/readyz", &[]).ok().filter(|reply| reply.status == 200)
+        });
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn launch(directory: &Path, network: Option<&Path>) -> Child {
+    let log = File::options().create(true).append(true).open(directory.join("log")).unwrap();
+    let binary = env!("CARGO_BIN_EXE_tachograph");
+    let mut command = match network {
+        None => Command::new(binary),
+        Some(network) => {
+            let mut command = Command::new("nsenter");
+            command.arg(format!("--net={}", network.display())).arg(binary);
+            command
+        }
+    };
+    let child = command
+        .args(["serve", "--config"])
+        .arg(directory.join("config.toml"))
+        // A developer's own DOCKER_HOST must not lead the recorder anywhere else.
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", directory)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    reaper::watch(child.id());
+    child
+}
+
+/// A port nobody listens on, below those that the kernel gives to connecting sockets.
+pub(crate) fn free_port() -> u16 {
+    /// Where ephemeral ports begin on Linux is 32768; far enough below, and above well-known services.
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 10_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let spread = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap();
+    loop {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST + (spread + step % COUNT) % COUNT;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}

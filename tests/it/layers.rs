@@ -1,0 +1,226 @@
+//! The arrows between modules, and what is absent where: the table of ARCHITECTURE.md, held true.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each module may name of the crate, besides itself. `*`: everything.
+const ARROWS: [(&str, &[&str]); 15] = [
+    ("model", &[]),
+    ("clock", &["model"]),
+    ("rate", &["model"]),
+    ("source", &["model", "clock"]),
+    ("store", &["model", "rate"]),
+    ("query", &["model", "rate"]),
+    ("render", &["model", "query"]),
+    ("config", &["model", "source"]),
+    ("sampler", &["model", "clock", "rate", "source", "store"]),
+    ("answer", &["model", "query", "store"]),
+    ("api", &["model", "clock", "query", "answer", "render", "store"]),
+    ("app", &["*"]),
+    ("cli", &["*"]),
+    ("lib", &["*"]),
+    ("main", &["*"]),
+];
+
+struct File {
+    /// Relative to src.
+    path: String,
+    /// The first component of the path without ending: the module.
+    module: String,
+    /// Without comments and without test modules.
+    code: String,
+}
+
+fn files() -> Vec<File> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut open: Vec<PathBuf> = vec![root.clone()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|ending| ending != "rs") {
+                continue;
+            }
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            // A file that is a test module as a whole is declared under cfg(test) by its parent.
+            if name.ends_with("tests.rs") || name.ends_with("_test.rs") || name.contains("/tests/") {
+                continue;
+            }
+            let module = name.split(['/', '.']).next().unwrap().to_owned();
+            found.push(File { module, code: code_of(&fs::read_to_string(&path).unwrap()), path: name });
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(found.len() > 20, "only {} files under {}", found.len(), root.display());
+    found
+}
+
+/// A file's text without comments and without what stands under `#[cfg(test)]` (to the closing brace in the
+/// same column, as rustfmt writes it).
+fn code_of(text: &str) -> String {
+    let mut code = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let start = line.trim_start();
+        if start.starts_with("#[cfg(test)]") {
+            let indent = line.len() - start.len();
+            let mut ends_by_itself = false;
+            for skipped in lines.by_ref() {
+                let text = skipped.trim_start();
+                let is_level = skipped.len() - text.len() == indent;
+                ends_by_itself = is_level && (text.ends_with(';') || text.starts_with('}'));
+                if ends_by_itself {
+                    break;
+                }
+            }
+            assert!(ends_by_itself, "an unfinished #[cfg(test)] item");
+            continue;
+        }
+        if start.starts_with("//") {
+            continue;
+        }
+        code.push_str(line.split(" // ").next().unwrap());
+        code.push('\n');
+    }
+    code
+}
+
+/// Modules of the crate that a text names: `crate::rate::increase`, `use crate::{model, rate}`.
+fn named_modules(code: &str) -> Vec<String> {
+    let mut named = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let before = code[..at].chars().next_back();
+        if before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_') {
+            continue;
+        }
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            None => named.push(word(rest)),
+            Some(group) => named.extend(top_level_words(group)),
+        }
+    }
+    named
+}
+
+fn word(text: &str) -> String {
+    text.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
+}
+
+/// The first word of each part of `a::{b, c}, d}`, up to the brace that closes the group.
+fn top_level_words(group: &str) -> Vec<String> {
+    let (mut depth, mut part, mut parts) = (0, String::new(), Vec::new());
+    for letter in group.chars() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => parts.push(std::mem::take(&mut part)),
+            _ => part.push(letter),
+        }
+    }
+    parts.push(part);
+    parts.iter().map(|part| word(part.trim())).filter(|word| !word.is_empty()).collect()
+}
+
+#[test]
+fn modules_name_only_what_lies_below_them() {
+    let mut faults = Vec::new();
+    for file in files() {
+        let arrows = ARROWS.iter().find(|(module, _)| *module == file.module);
+        let Some((_, allowed)) = arrows else {
+            faults.push(format!("{}: module {} is not in the table of arrows", file.path, file.module));
+            continue;
+        };
+        if allowed.contains(&"*") {
+            continue;
+        }
+        for named in named_modules(&file.code) {
+            if named != file.module && !allowed.contains(&named.as_str()) {
+                faults.push(format!("{}: {} must not name {named}", file.path, file.module));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn what_must_be_absent_is_absent() {
+    /// A text, the beginnings of the paths that may hold it, why nobody else may.
+    const ABSENT: [(&str, &[&str], &str); 16] = [
+        ("rusqlite", &["store.rs", "store/", "sql.rs", "sql/"], "SQLite stays behind the store"),
+        ("warp", &["api.rs", "api/"], "only the API speaks HTTP to readers"),
+        ("reqwest", &["source.rs", "source/"], "only sources speak to targets"),
+        (
+            "chrono",
+            &["query.rs", "query/", "render.rs", "render/", "api/", "cli/", "source/", "answer"],
+            "civil time is for edges",
+        ),
+        (
+            "serde",
+            &["source/", "config", "render", "api", "store/", "query/", "cli", "answer", "app"],
+            "wire shapes stay at the edges",
+        ),
+        ("SystemTime::now", &["clock.rs"], "time is an argument"),
+        ("Instant::now", &["clock.rs"], "time is an argument"),
+        ("Utc::now", &[], "time is an argument"),
+        ("Local::now", &[], "time is an argument"),
+        ("unbounded_channel", &[], "every queue has a limit"),
+        ("mpsc::channel()", &[], "every queue has a limit"),
+        ("println!", &["cli.rs", "cli/", "main.rs"], "only commands print"),
+        ("todo!", &[], "nothing is left out"),
+        ("unimplemented!", &[], "nothing is left out"),
+        ("unsafe ", &[], "no unsafe code"),
+        ("#[allow(", &[], "an exception is expected, with its reason"),
+    ];
+    let mut faults = Vec::new();
+    for file in files() {
+        for (text, places, why) in ABSENT {
+            let may = places.iter().any(|place| file.path.starts_with(place));
+            if !may && file.code.contains(text) {
+                faults.push(format!("{}: holds {text:?}: {why}", file.path));
+            }
+        }
+        let core = ["model", "rate"].contains(&file.module.as_str());
+        if core && (file.code.contains("async ") || file.code.contains("tokio")) {
+            faults.push(format!("{}: {} must not know async", file.path, file.module));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn sql_stands_in_files() {
+    let mut faults = Vec::new();
+    for file in files() {
+        for statement in ["SELECT ", "INSERT ", "UPDATE ", "DELETE FROM", "CREATE TABLE", "CREATE INDEX", "DROP "] {
+            for quoted in [format!("\"{statement}"), format!("\"\n    {statement}"), format!("r#\"{statement}")] {
+                if file.code.contains(&quoted) {
+                    faults.push(format!("{}: SQL in a string: {statement}", file.path));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in files() {
+        let text = fs::read_to_string(root.join("src").join(&file.path)).unwrap();
+        assert!(text.starts_with("//!"), "{} does not begin with what it is for", file.path);
+    }
+}
+
+#[test]
+fn the_reader_of_arrows_reads() {
+    let code = code_of(
+        "use crate::model::{Kind, Value};\nuse crate::{clock, rate::{self, Mark}};\n// crate::api\n\
+         #[cfg(test)]\nmod tests {\n    use crate::store;\n}\nfn f() { crate::query::frame() }\n",
+    );
+    assert_eq!(named_modules(&code), ["model", "clock", "rate", "query"]);
+}
