@@ -26,6 +26,4 @@ pub mod query;
 
 pub mod answer;
 
-pub mod sampler;
-
 pub mod render;
