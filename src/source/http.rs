@@ -60,6 +60,39 @@ pub struct Limits {
     pub reply_max_bytes: usize,
 }
 
+/// A request that needs more than a path.
+#[derive(Debug, Clone, Default)]
+pub struct Request<'a> {
+    /// What is wanted of it.
+    pub method: Method,
+    /// Path with its query.
+    pub path: &'a str,
+    /// The types of reply that are understood, as `Accept` lists them.
+    pub accept: Option<&'a str>,
+    /// What `Authorization` says; never shown.
+    pub authorization: Option<&'a str>,
+}
+
+/// What is wanted of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Method {
+    /// The whole reply.
+    #[default]
+    Get,
+    /// Its headers only.
+    Head,
+}
+
+impl Method {
+    /// The word of the protocol.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+        }
+    }
+}
+
 /// A whole reply.
 #[derive(Debug, Clone)]
 pub struct Reply {
@@ -115,6 +148,17 @@ impl Http {
         }
     }
 
+    /// Sends a request and returns the whole reply, whatever its status.
+    ///
+    /// # Errors
+    /// When no whole reply comes within the limits.
+    pub async fn send(&self, request: &Request<'_>, limits: Limits) -> Result<Reply, Failure> {
+        match self {
+            Http::Live(live) => live.send(request, limits).await,
+            Http::Canned(canned) => canned.send(request, limits).await,
+        }
+    }
+
     /// Gets a path and returns the reply if its status is 200 to 299.
     ///
     /// # Errors
@@ -155,6 +199,11 @@ impl Http {
                 })
             }
         }
+    }
+
+    /// A failure of a path's reply that its text says itself.
+    pub fn unusable(&self, path: &str, why: &str) -> Failure {
+        Failure::new(crate::model::Outcome::Malformed, format!("GET {}: {why}", self.url(path)))
     }
 
     /// A reply's failure to be what was expected of it, as a failure of its request.
