@@ -83,4 +83,9 @@ pub const EVENT_TYPES: &[&str] = &[
     "recorder_started",
     "recorder_stopped",
     "limit_hit",
+    "repository_added",
+    "repository_deleted",
+    "tag_added",
+    "tag_moved",
+    "tag_deleted",
 ];

@@ -16,7 +16,7 @@ use crate::model::{Outcome, TargetName};
 use crate::source::{Observed, Source, Visit};
 
 mod capture;
-mod filter;
+pub(crate) mod filter;
 mod kinds;
 mod mounts;
 mod observe;

@@ -12,12 +12,14 @@ use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
 mod canned;
+mod credentials;
 mod failure;
 mod live;
 #[cfg(test)]
 mod tests;
 
 pub use canned::{Canned, CannedReply};
+pub use credentials::Credentials;
 pub use failure::{Failure, SetupError};
 use live::{Live, LiveLines};
 

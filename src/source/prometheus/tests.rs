@@ -1,0 +1,1 @@
+//! Pages as they are recorded, and as nobody should write them.

@@ -1,0 +1,1 @@
+//! Registries over recorded and simulated replies.
