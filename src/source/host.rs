@@ -16,6 +16,7 @@ use crate::model::{Outcome, TargetName};
 use crate::source::{Observed, Source, Visit};
 
 mod capture;
+mod exporter;
 pub(crate) mod filter;
 mod kinds;
 mod mounts;
@@ -26,6 +27,7 @@ mod space;
 #[cfg(test)]
 mod tests;
 
+pub use exporter::{Exporter, ExporterSettings};
 pub use kinds::{HOST, HOST_DEVICE, HOST_FILESYSTEM, HOST_INTERFACE};
 
 use capture::{Capture, capture};

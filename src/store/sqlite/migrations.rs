@@ -9,6 +9,7 @@ use rusqlite_migration::{M, Migrations};
 pub(super) const STEPS: &[(&str, &str)] = &[
     ("0001_create_base", include_str!("../../../migrations/0001_create_base.sql")),
     ("0010_create_metric", include_str!("../../../migrations/0010_create_metric.sql")),
+    ("0011_add_registry_kinds", include_str!("../../../migrations/0011_add_registry_kinds.sql")),
 ];
 
 /// The version that these steps lead to.
