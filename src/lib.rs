@@ -27,3 +27,9 @@ pub mod query;
 pub mod answer;
 
 pub mod render;
+
+pub mod api;
+
+pub mod app;
+
+pub mod cli;
