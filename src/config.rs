@@ -20,6 +20,8 @@ mod machine;
 mod secret;
 mod section;
 mod server;
+mod service;
+mod services;
 mod timing;
 mod tls;
 mod units;
@@ -33,6 +35,7 @@ pub use environment::Environment;
 pub use fault::{ConfigFaults, Fault};
 pub use secret::Secret;
 pub use server::Server;
+pub use services::{ExporterTarget, PrometheusTarget, RegistryTarget};
 pub use tls::{CertificateAndKey, TlsMaterial};
 
 use fault::Faults;
@@ -73,6 +76,12 @@ pub struct Config {
     pub docker: Vec<DockerTarget>,
     /// This machine, unless it is not to be sampled.
     pub host: Option<HostTarget>,
+    /// Machines that a node_exporter tells of, by unique names.
+    pub exporters: Vec<ExporterTarget>,
+    /// Image registries, by unique names.
+    pub registries: Vec<RegistryTarget>,
+    /// Pages of metrics, by unique names.
+    pub pages: Vec<PrometheusTarget>,
     /// For the log: what was left out and why.
     pub notes: Vec<String>,
 }
@@ -172,7 +181,10 @@ impl Config {
         let engines = self.docker.iter().map(|target| TargetName::new("docker", &target.name));
         let images = self.docker.iter().map(|target| TargetName::new("docker-images", &target.name));
         let host = self.host.iter().map(|target| TargetName::new("host", &target.settings.name));
-        engines.chain(images).chain(host).collect()
+        let exporters = self.exporters.iter().map(|target| TargetName::new("host", &target.settings.host.name));
+        let registries = self.registries.iter().map(|target| TargetName::new("registry", &target.settings.name));
+        let pages = self.pages.iter().map(|target| TargetName::new("prometheus", &target.settings.name));
+        engines.chain(images).chain(host).chain(exporters).chain(registries).chain(pages).collect()
     }
 }
 
@@ -186,8 +198,10 @@ fn read_config(mut root: Section<'_>, environment: &Environment, faults: &Faults
     let in_flight = sampler.integer("in_flight", IN_FLIGHT_DEFAULT, 1..=16_384);
     sampler.finish();
     let mut source = root.section("source");
-    let host = host_entry::read_host(source.section("host"), common, environment, &mut notes);
+    let (host, exporters) = host_entry::read_hosts(&mut source, common, environment, &mut notes);
     let docker = docker::read_targets(source.sections("docker"), common, environment, faults, &mut notes);
+    let registries = services::read_registries(source.sections("registry"), environment, faults);
+    let pages = services::read_pages(source.sections("prometheus"), common, environment, faults);
     source.finish();
     let log = read_log(root.section("log"));
     root.finish();
@@ -199,6 +213,9 @@ fn read_config(mut root: Section<'_>, environment: &Environment, faults: &Faults
         log,
         docker,
         host,
+        exporters,
+        registries,
+        pages,
         notes,
     }
 }

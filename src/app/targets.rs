@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::api::ConfiguredTarget;
 use crate::clock::Clock;
-use crate::config::{Config, DockerTarget, HostTarget};
+use crate::config::{Config, DockerTarget, ExporterTarget, HostTarget, PrometheusTarget, RegistryTarget};
 use crate::model::{Kind, TargetName};
 use crate::sampler::{Build, Target};
 use crate::source::Source;
@@ -17,9 +17,13 @@ use crate::source::Source;
 use super::Failures;
 use crate::source::docker::kinds::{CONTAINER, CONTAINER_DEVICE, CONTAINER_INTERFACE, ENGINE, IMAGE_KIND};
 use crate::source::docker::{self, Docker, Images};
-use crate::source::host::{HOST, HOST_DEVICE, HOST_FILESYSTEM, HOST_INTERFACE, Host};
-use crate::source::http::Tls;
+use crate::source::host::{Exporter, HOST, HOST_DEVICE, HOST_FILESYSTEM, HOST_INTERFACE, Host};
+use crate::source::http::{SetupError, Tls};
+use crate::source::metric::METRIC;
+use crate::source::prometheus::{self, Prometheus};
 use crate::source::recorder::{self, RECORDER, Recorder, TARGET, Vitals};
+use crate::source::registry::kinds::{MANIFEST, REGISTRY, REPOSITORY, TAG};
+use crate::source::registry::{self, Registry};
 
 /// How often the recorder looks at itself: as often as the default of what it polls.
 const RECORDER_INTERVAL: Duration = Duration::from_secs(10);
@@ -75,7 +79,28 @@ impl Planner {
             .iter()
             .flat_map(|engine| [self.engine(engine, config.in_flight_max, &requests), self.images(engine)]);
         let host = config.host.iter().map(|host| self.host(host));
-        std::iter::once(self.recorder()).chain(engines).chain(host).collect()
+        let exporters = config.exporters.iter().map(|target| {
+            let ExporterTarget { interval, timeout, settings } = target;
+            let kinds = vec![&HOST, &HOST_DEVICE, &HOST_INTERFACE, &HOST_FILESYSTEM];
+            let name = TargetName::new("host", &settings.host.name);
+            let secrets = fingerprint(&(&settings.tls, &settings.credentials));
+            self.service((name, &settings.url, *interval, *timeout), settings, secrets, kinds, Exporter::new)
+        });
+        let registries = config.registries.iter().map(|target| {
+            let RegistryTarget { interval, timeout, settings } = target;
+            let name = TargetName::new(registry::SOURCE, &settings.name);
+            let secrets = fingerprint(&(&settings.tls, &settings.credentials));
+            let kinds = vec![&REGISTRY, &REPOSITORY, &TAG, &MANIFEST];
+            self.service((name, &settings.url, *interval, *timeout), settings, secrets, kinds, Registry::new)
+        });
+        let pages = config.pages.iter().map(|target| {
+            let PrometheusTarget { interval, timeout, settings } = target;
+            let name = TargetName::new(prometheus::SOURCE, &settings.name);
+            let secrets = fingerprint(&(&settings.tls, &settings.credentials));
+            self.service((name, &settings.url, *interval, *timeout), settings, secrets, vec![&METRIC], Prometheus::new)
+        });
+        let own = std::iter::once(self.recorder());
+        own.chain(engines).chain(host).chain(exporters).chain(registries).chain(pages).collect()
     }
 
     fn requests(&self, max: usize) -> Arc<Semaphore> {
@@ -140,6 +165,30 @@ impl Planner {
         Planned { target, kinds: vec![&IMAGE_KIND] }
     }
 
+    /// A target that is asked over HTTP: name, address, interval and timeout, and how its source is made.
+    fn service<S, T>(
+        &self,
+        (name, url, interval, timeout): (TargetName, &str, Duration, Duration),
+        settings: &S,
+        secrets: u64,
+        kinds: Vec<&'static Kind>,
+        make: fn(S, Clock) -> Result<T, SetupError>,
+    ) -> Planned
+    where
+        S: Clone + std::fmt::Debug + Send + Sync + 'static,
+        T: Source + 'static,
+    {
+        let (settings, clock) = (settings.clone(), self.clock.clone());
+        let fingerprint = format!("{settings:?} {secrets}");
+        let build: Build = Arc::new(move || {
+            let source = make(settings.clone(), clock.clone()).map_err(|error| Failures(&error).to_string())?;
+            Ok(Box::new(source) as Box<dyn Source>)
+        });
+        // What follows ? may hold a key.
+        let address = url.split('?').next().unwrap_or_default().to_owned();
+        Planned { target: Target { name, address, interval, timeout, fingerprint, build }, kinds }
+    }
+
     fn host(&self, host: &HostTarget) -> Planned {
         let (settings, clock) = (host.settings.clone(), self.clock.clone());
         let fingerprint = format!("{settings:?}");
@@ -177,12 +226,13 @@ fn docker_settings(engine: &DockerTarget) -> docker::Settings {
 
 /// Tells whether certificates changed; their texts and the key stay out of it.
 fn tls_fingerprint(tls: &crate::config::TlsMaterial) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
+    fingerprint(&(&tls.ca, tls.client.as_ref().map(|client| (&client.cert, client.key.expose()))))
+}
+
+/// Tells whether a secret changed, without it.
+fn fingerprint(secrets: &impl std::hash::Hash) -> u64 {
+    use std::hash::{DefaultHasher, Hasher};
     let mut hasher = DefaultHasher::new();
-    tls.ca.hash(&mut hasher);
-    if let Some(client) = &tls.client {
-        client.cert.hash(&mut hasher);
-        client.key.expose().hash(&mut hasher);
-    }
+    secrets.hash(&mut hasher);
     hasher.finish()
 }

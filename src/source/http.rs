@@ -36,7 +36,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const IDLE_CONNECTIONS_MAX: usize = 256;
 
 /// Certificates of a TLS connection, as PEM text.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tls {
     /// The only authorities trusted; None: those of the system.
     pub ca: Option<Vec<u8>>,

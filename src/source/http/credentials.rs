@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Who asks.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub enum Credentials {
     /// Anybody.
     #[default]
