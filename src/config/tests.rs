@@ -118,7 +118,20 @@ fn every_commented_key_of_the_default_is_known_and_takes_its_value() {
     let places: Vec<&str> = faults.faults().iter().map(|fault| fault.place.as_str()).collect();
     assert_eq!(
         places,
-        ["server.token_file", "server.tls_cert", "server.tls_key", "source.docker[0].cert_path"],
+        [
+            "server.token_file",
+            "server.tls_cert",
+            "server.tls_key",
+            "source.docker[0].cert_path",
+            "source.registry[0].token_file",
+            "source.registry[0].ca",
+            "source.registry[0].cert",
+            "source.registry[0].key",
+            "source.prometheus[0].token_file",
+            "source.prometheus[0].ca",
+            "source.prometheus[0].cert",
+            "source.prometheus[0].key",
+        ],
         "{faults}"
     );
 }
@@ -134,6 +147,11 @@ fn every_known_key_stands_in_the_default() {
     for section in ["server", "store", "retention", "sampler", "source.host", "log"] {
         for key in known(&format!("[{section}]\n0123456789 = 1")) {
             assert!(text.contains(&format!("\n{key} = ")), "{section}.{key}");
+        }
+    }
+    for list in ["registry", "prometheus"] {
+        for key in known(&format!("[[source.{list}]]\nurl = \"http://a\"\n0123456789 = 1")) {
+            assert!(text.contains(&format!("\n{key} = ")), "source.{list}[].{key}");
         }
     }
     for key in known("[[source.docker]]\nurl = \"unix:///a\"\n0123456789 = 1") {
