@@ -180,11 +180,13 @@ impl Config {
     pub fn targets(&self) -> Vec<TargetName> {
         let engines = self.docker.iter().map(|target| TargetName::new("docker", &target.name));
         let images = self.docker.iter().map(|target| TargetName::new("docker-images", &target.name));
+        let swarms = self.docker.iter().filter(|target| target.swarm);
+        let swarms = swarms.map(|target| TargetName::new("swarm", &target.name));
         let host = self.host.iter().map(|target| TargetName::new("host", &target.settings.name));
         let exporters = self.exporters.iter().map(|target| TargetName::new("host", &target.settings.host.name));
         let registries = self.registries.iter().map(|target| TargetName::new("registry", &target.settings.name));
         let pages = self.pages.iter().map(|target| TargetName::new("prometheus", &target.settings.name));
-        engines.chain(images).chain(host).chain(exporters).chain(registries).chain(pages).collect()
+        engines.chain(images).chain(swarms).chain(host).chain(exporters).chain(registries).chain(pages).collect()
     }
 }
 

@@ -16,6 +16,7 @@ pub mod metric;
 pub mod prometheus;
 pub mod recorder;
 pub mod registry;
+pub mod swarm;
 
 /// Every kind that is recorded, in the order of documentation.
 pub static KINDS: &[&Kind] = &[
@@ -32,6 +33,8 @@ pub static KINDS: &[&Kind] = &[
     &registry::kinds::REPOSITORY,
     &registry::kinds::TAG,
     &registry::kinds::MANIFEST,
+    &swarm::SWARM_NODE,
+    &swarm::SWARM_SERVICE,
     &metric::METRIC,
     &recorder::TARGET,
     &recorder::RECORDER,

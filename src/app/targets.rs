@@ -24,12 +24,16 @@ use crate::source::prometheus::{self, Prometheus};
 use crate::source::recorder::{self, RECORDER, Recorder, TARGET, Vitals};
 use crate::source::registry::kinds::{MANIFEST, REGISTRY, REPOSITORY, TAG};
 use crate::source::registry::{self, Registry};
+use crate::source::swarm::{self, SWARM_NODE, SWARM_SERVICE, Swarm};
 
 /// How often the recorder looks at itself: as often as the default of what it polls.
 const RECORDER_INTERVAL: Duration = Duration::from_secs(10);
 
 /// For its own files in /proc; a machine on which this is not enough is out of memory.
 const RECORDER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a swarm is asked at most: its lists change when somebody deploys or something fails.
+const SWARM_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The engine walks all layers of all images for their sizes, which takes longer than a list of containers.
 const IMAGES_TIMEOUT: Duration = Duration::from_secs(60);
@@ -78,6 +82,13 @@ impl Planner {
             .docker
             .iter()
             .flat_map(|engine| [self.engine(engine, config.in_flight_max, &requests), self.images(engine)]);
+        let swarms = config.docker.iter().filter(|engine| engine.swarm).map(|engine| {
+            let settings = docker_settings(engine);
+            let name = TargetName::new(swarm::SOURCE, &engine.name);
+            let secrets = fingerprint(&settings.tls);
+            let about = (name, settings.url.as_str(), engine.interval.max(SWARM_INTERVAL), engine.timeout);
+            self.service(about, &settings, secrets, vec![&SWARM_NODE, &SWARM_SERVICE], Swarm::new)
+        });
         let host = config.host.iter().map(|host| self.host(host));
         let exporters = config.exporters.iter().map(|target| {
             let ExporterTarget { interval, timeout, settings } = target;
@@ -100,7 +111,7 @@ impl Planner {
             self.service((name, &settings.url, *interval, *timeout), settings, secrets, vec![&METRIC], Prometheus::new)
         });
         let own = std::iter::once(self.recorder());
-        own.chain(engines).chain(host).chain(exporters).chain(registries).chain(pages).collect()
+        own.chain(engines).chain(swarms).chain(host).chain(exporters).chain(registries).chain(pages).collect()
     }
 
     fn requests(&self, max: usize) -> Arc<Semaphore> {

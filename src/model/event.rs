@@ -88,4 +88,5 @@ pub const EVENT_TYPES: &[&str] = &[
     "tag_added",
     "tag_moved",
     "tag_deleted",
+    "task_failed",
 ];
