@@ -27,3 +27,5 @@ pub mod answer;
 pub mod sampler;
 
 pub mod render;
+
+pub mod api;

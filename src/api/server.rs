@@ -238,3 +238,37 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
         self.watch(cx, poll)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_given_up() {
+        let (client, server) = tokio::io::duplex(1024);
+        let mut guard = StallGuard::new(server, Duration::from_secs(60));
+        let begun = tokio::time::Instant::now();
+        let failed = guard.write_all(&[0; 4096]).await.unwrap_err();
+        assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(begun.elapsed(), Duration::from_secs(60));
+        drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_client_is_not() {
+        use tokio::io::AsyncReadExt;
+        let (mut client, server) = tokio::io::duplex(1024);
+        let mut guard = StallGuard::new(server, Duration::from_secs(60));
+        let reader = tokio::spawn(async move {
+            let mut taken = [0; 1024];
+            for _ in 0..4 {
+                tokio::time::sleep(Duration::from_secs(50)).await;
+                client.read_exact(&mut taken).await.unwrap();
+            }
+        });
+        guard.write_all(&[0; 4096]).await.unwrap();
+        reader.await.unwrap();
+    }
+}

@@ -153,7 +153,7 @@ fn every_kind_can_be_shown_and_explained() {
             kind.columns.iter().map(|column| column.help).chain(kind.derived.iter().map(|derived| derived.help));
         let helps = helps.chain(kind.attributes.iter().map(|attribute| attribute.help));
         for help in helps.chain(kind.identity.iter().map(|key| key.help)).chain([kind.help]) {
-            assert!(help.len() > 5 && help.ends_with('.'), "{}: {help:?} is no sentence", kind.name);
+            assert!(help.len() > 5 && help.ends_with(['.', '…']), "{}: {help:?} is no sentence", kind.name);
         }
     }
 }

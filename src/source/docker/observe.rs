@@ -240,7 +240,8 @@ impl Building<'_> {
         };
         let ended = match state {
             State::Created | State::Running | State::Paused => None,
-            State::Restarting | State::Ended => known.finished.map(|at| self.ours(at)),
+            // Of a life of milliseconds engines may date the end a little before the start.
+            State::Restarting | State::Ended => known.finished.map(|at| self.ours(at.max(known.started.unwrap_or(at)))),
         };
         let identity = Identity::new([self.host, &*seen.listed.id]);
         self.containers.push(Observation { identity, attributes, ended, sample });
