@@ -20,11 +20,11 @@ pub mod config;
 
 pub mod store;
 
+pub mod sampler;
+
 pub mod query;
 
 pub mod answer;
-
-pub mod sampler;
 
 pub mod render;
 

@@ -12,6 +12,7 @@ use crate::model::{Event, Kind, KindBatch, Outcome, TargetName, Timestamp};
 pub mod docker;
 pub mod host;
 pub mod http;
+pub mod metric;
 pub mod recorder;
 
 /// Every kind that is recorded, in the order of documentation.
@@ -25,6 +26,7 @@ pub static KINDS: &[&Kind] = &[
     &host::HOST_DEVICE,
     &host::HOST_INTERFACE,
     &host::HOST_FILESYSTEM,
+    &metric::METRIC,
     &recorder::TARGET,
     &recorder::RECORDER,
 ];

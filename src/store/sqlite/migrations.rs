@@ -6,8 +6,10 @@ use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
 /// All steps by file name, in order; a database's `user_version` counts those that it has.
-pub(super) const STEPS: &[(&str, &str)] =
-    &[("0001_create_base", include_str!("../../../migrations/0001_create_base.sql"))];
+pub(super) const STEPS: &[(&str, &str)] = &[
+    ("0001_create_base", include_str!("../../../migrations/0001_create_base.sql")),
+    ("0010_create_metric", include_str!("../../../migrations/0010_create_metric.sql")),
+];
 
 /// The version that these steps lead to.
 pub(super) fn version_of(steps: &[(&str, &str)]) -> i64 {
