@@ -9,11 +9,14 @@ use futures_util::future::BoxFuture;
 
 use crate::model::{Event, Kind, KindBatch, Outcome, TargetName, Timestamp};
 
+pub mod attribution;
 pub mod docker;
 pub mod host;
 pub mod http;
+pub mod mesos;
 pub mod metric;
 pub mod recorder;
+pub mod zookeeper;
 
 /// Every kind that is recorded, in the order of documentation.
 pub static KINDS: &[&Kind] = &[
@@ -26,6 +29,12 @@ pub static KINDS: &[&Kind] = &[
     &host::HOST_DEVICE,
     &host::HOST_INTERFACE,
     &host::HOST_FILESYSTEM,
+    &mesos::kinds::MESOS_CLUSTER,
+    &mesos::kinds::MESOS_MASTER,
+    &mesos::kinds::MESOS_AGENT,
+    &mesos::kinds::MESOS_FRAMEWORK,
+    &mesos::kinds::MESOS_TASK,
+    &mesos::kinds::MESOS_EXECUTOR,
     &metric::METRIC,
     &recorder::TARGET,
     &recorder::RECORDER,

@@ -48,7 +48,7 @@ impl CannedReply {
     }
 }
 
-/// Replies by path. Where a path has several, they are given in turn and the last one again and again; a path
+/// Replies by path, those to a POST by `POST <path> <body>`. Where a path has several, they are given in turn and the last one again and again; a path
 /// that has none is answered with 404.
 #[derive(Debug, Default)]
 pub struct Canned {

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Certificate, Client, Identity, Url};
 use tokio::time::timeout_at;
 
@@ -30,8 +31,9 @@ pub struct Live {
 }
 
 impl Live {
-    pub(super) fn new(url: &str, tls: Option<&Tls>) -> Result<Live, SetupError> {
+    pub(super) fn new(url: &str, tls: Option<&Tls>, headers: HeaderMap) -> Result<Live, SetupError> {
         let mut builder = Client::builder()
+            .default_headers(headers)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -66,15 +68,32 @@ impl Live {
     }
 
     pub(super) async fn get(&self, path: &str, limits: Limits) -> Result<Reply, Failure> {
-        match timeout_at(limits.deadline, self.whole(path, limits.reply_max_bytes)).await {
+        let request = self.client.get(format!("{}{path}", self.base));
+        match timeout_at(limits.deadline, self.whole("GET", path, request, limits.reply_max_bytes)).await {
             Ok(reply) => reply,
             Err(_) => Err(Failure::timeout(&self.shown(path))),
         }
     }
 
-    async fn whole(&self, path: &str, max_bytes: usize) -> Result<Reply, Failure> {
-        let failed = |error: reqwest::Error| Failure::of_client("GET", &self.shown(path), &error);
-        let mut response = self.client.get(format!("{}{path}", self.base)).send().await.map_err(failed)?;
+    pub(super) async fn post_json(&self, path: &str, body: String, limits: Limits) -> Result<Reply, Failure> {
+        // Without a charset: some servers refuse the type with one.
+        let request =
+            self.client.post(format!("{}{path}", self.base)).header(CONTENT_TYPE, "application/json").body(body);
+        match timeout_at(limits.deadline, self.whole("POST", path, request, limits.reply_max_bytes)).await {
+            Ok(reply) => reply,
+            Err(_) => Err(Failure::timeout(&self.shown(path))),
+        }
+    }
+
+    async fn whole(
+        &self,
+        method: &str,
+        path: &str,
+        request: reqwest::RequestBuilder,
+        max_bytes: usize,
+    ) -> Result<Reply, Failure> {
+        let failed = |error: reqwest::Error| Failure::of_client(method, &self.shown(path), &error);
+        let mut response = request.send().await.map_err(failed)?;
         let too_large = || Failure::too_large(&self.shown(path), max_bytes);
         let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
         if announced > max_bytes {

@@ -1,0 +1,3 @@
+//! ZooKeeper.
+
+pub mod nodes;
