@@ -29,3 +29,7 @@ pub mod answer;
 pub mod render;
 
 pub mod api;
+
+pub mod app;
+
+pub mod cli;

@@ -13,6 +13,8 @@ pub mod attribution;
 pub mod docker;
 pub mod host;
 pub mod http;
+pub mod labelled;
+pub mod marathon;
 pub mod mesos;
 pub mod metric;
 pub mod recorder;
@@ -35,6 +37,9 @@ pub static KINDS: &[&Kind] = &[
     &mesos::kinds::MESOS_FRAMEWORK,
     &mesos::kinds::MESOS_TASK,
     &mesos::kinds::MESOS_EXECUTOR,
+    &marathon::kinds::MARATHON,
+    &marathon::kinds::MARATHON_APP,
+    &zookeeper::kinds::ZOOKEEPER,
     &metric::METRIC,
     &recorder::TARGET,
     &recorder::RECORDER,

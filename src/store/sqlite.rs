@@ -4,6 +4,7 @@
 //! outlives `kill -9`; only a power cut can take the newest commits. Must not know: async. Every call blocks.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -18,11 +19,13 @@ use super::{
 use crate::model::{EntityRecord, Identity, Kind, Run, Snapshot, TargetName, TimeRange, Timestamp};
 
 mod codec;
+mod living;
 mod migrations;
 mod open;
 mod queries;
 mod read;
 mod retention;
+mod samples;
 mod write;
 
 /// Connections that read at the same time: more than the cores of a small machine only wait for each other.
@@ -40,6 +43,8 @@ pub struct Sqlite {
     /// None: opened for reading only.
     writer: Option<Mutex<Writer>>,
     readers: Readers,
+    /// Held until the connections above are closed: keeps other recorders away.
+    _lock: Option<File>,
 }
 
 impl Sqlite {
@@ -55,8 +60,10 @@ impl Sqlite {
     }
 
     fn open_with(path: &Path, kinds: &'static [&'static Kind], steps: &[(&str, &str)]) -> Result<Sqlite, StoreError> {
-        let writer = open::writer(path, steps)?;
-        Ok(Sqlite::new(path, kinds, Some(Mutex::new(Writer::new(writer)))))
+        let open::Opened { connection, lock } = open::writer(path, steps)?;
+        let mut store = Sqlite::new(path, kinds, Some(Mutex::new(Writer::new(connection))));
+        store._lock = Some(lock);
+        Ok(store)
     }
 
     fn open_read_only_with(
@@ -64,7 +71,7 @@ impl Sqlite {
         kinds: &'static [&'static Kind],
         steps: &[(&str, &str)],
     ) -> Result<Sqlite, StoreError> {
-        open::check_existing(path, steps)?;
+        open::check_readable(path, steps)?;
         let store = Sqlite::new(path, kinds, None);
         // What cannot be opened is told now, not at the first question.
         drop(store.readers.take(path)?);
@@ -87,6 +94,7 @@ impl Sqlite {
             queries: kinds.iter().map(|kind| (kind.name, KindQueries::new(kind))).collect(),
             writer,
             readers: Readers::default(),
+            _lock: None,
         }
     }
 
@@ -143,7 +151,7 @@ impl Sqlite {
         let queries = self.queries.get(fetch.kind.name).ok_or_else(|| {
             read::damaged(OPERATION, format!("kind {} is not one that the store was opened for", fetch.kind.name))
         })?;
-        self.reading(OPERATION, |connection| read::run(connection, queries, fetch).during(OPERATION))
+        self.reading(OPERATION, |connection| samples::run(connection, queries, fetch).during(OPERATION))
     }
 
     /// See [`super::Store::polls`].

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::fleet::Fleet;
 use crate::harness::table::billionths;
-use crate::harness::time::{now_ms, wait_for, wait_until};
+use crate::harness::time::{LATER, now_ms, wait_for, wait_until};
 use crate::harness::{Recorder, Table, machine};
 
 const CONTAINERS: u32 = 5;
@@ -28,7 +28,7 @@ fn recorded() -> &'static Recorded {
         let fleet = Fleet::start(2, CONTAINERS as usize);
         let recorder = Recorder::start(&fleet.sources("interval = \"2s\"\ntimeout = \"1s\""));
         wait_for("a first round", Duration::from_secs(30), || {
-            let table = recorder.table("samples/container", &[("start", &begun.to_string()), ("end", "now")]);
+            let table = recorder.table("samples/container", &[("start", &begun.to_string()), ("end", LATER)]);
             (table.rows.len() >= 2 * CONTAINERS as usize).then_some(())
         });
         let start = (now_ms() / 10_000 + 1) * 10_000;
@@ -36,7 +36,7 @@ fn recorded() -> &'static Recorded {
         wait_until(range.1);
         let recorded = Recorded { _fleet: fleet, recorder, begun, range };
         wait_for("a round after the range", Duration::from_secs(30), || {
-            let after = [("start", &*range.1.to_string()), ("end", "now")];
+            let after = [("start", &*range.1.to_string()), ("end", LATER)];
             (recorded.recorder.table("samples/container", &after).rows.len() >= 2 * CONTAINERS as usize).then_some(())
         });
         recorded

@@ -44,7 +44,7 @@ pub(super) fn observe(docker: &mut Docker, engine: &Arc<Engine>, visit: Visit, a
         host: &docker.settings.name,
         environment: &docker.settings.environment,
         offset_ms: docker.clock_offset_ms,
-        names: answers.seen.iter().map(|seen| (seen.listed.id.clone(), seen.listed.shown().to_owned())).collect(),
+        names: names(&answers.seen),
         is_podman: engine.quirks.is_podman,
         containers: Vec::with_capacity(answers.seen.len()),
         interfaces: Vec::new(),
@@ -115,6 +115,14 @@ pub(super) fn observe(docker: &mut Docker, engine: &Arc<Engine>, visit: Visit, a
         ],
         events: take_events(docker, visit),
     }
+}
+
+/// Names by id, if any container's facts may speak of another.
+fn names(seen: &[Seen]) -> HashMap<Box<str>, String> {
+    if !seen.iter().any(|seen| matches!(seen.facts, Facts::Are(_))) {
+        return HashMap::new();
+    }
+    seen.iter().map(|seen| (seen.listed.id.clone(), seen.listed.shown().to_owned())).collect()
 }
 
 /// The events that are to be handed over now.

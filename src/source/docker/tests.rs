@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::model::{Kind, Value};
 
+mod described;
 mod following;
 mod quirks;
 mod real;

@@ -1,10 +1,13 @@
-//! A real engine, where `TACHOGRAPH_DOCKER_URL` names one; else nothing is tested here.
+//! A real engine, where `TACHOGRAPH_DOCKER_URL` names one (and `TACHOGRAPH_DOCKER_CERTS` a directory with `ca.pem`,
+//! `client.pem` and `client-key.pem`); else nothing is tested here.
+#![expect(clippy::print_stdout, reason = "run by hand, to be read")]
 
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::model::Outcome;
 use crate::source::docker::{Docker, Images, Settings};
+use crate::source::http::Tls;
 use crate::source::{Observed, Source, Visit};
 
 async fn visit(source: &mut dyn Source, clock: &Clock) -> Observed {
@@ -46,7 +49,13 @@ async fn a_real_engine_answers() {
     };
     let seconds = std::env::var("TACHOGRAPH_DOCKER_PAUSE").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
     let clock = Clock::System;
-    let settings = Settings::new("node-1", url);
+    let read = |directory: &str, name: &str| std::fs::read(format!("{directory}/{name}.pem")).ok();
+    let tls = std::env::var("TACHOGRAPH_DOCKER_CERTS").ok().map(|directory| Tls {
+        ca: read(&directory, "ca"),
+        cert: read(&directory, "client"),
+        key: read(&directory, "client-key"),
+    });
+    let settings = Settings { tls, ..Settings::new("node-1", url) };
     let mut docker = Docker::new(settings.clone(), clock.clone()).unwrap();
     let first = visit(&mut docker, &clock).await;
     assert_eq!(first.outcome, Outcome::Ok, "{:?}", first.error);
