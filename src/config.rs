@@ -12,6 +12,7 @@ use crate::model::TargetName;
 use crate::source::host;
 
 mod address;
+mod cluster;
 mod docker;
 mod environment;
 mod fault;
@@ -28,6 +29,7 @@ mod units;
 mod tests;
 
 pub use address::{DockerUrl, HttpAddress};
+pub use cluster::{MarathonTarget, MesosTarget, ZooKeeperTarget};
 pub use docker::DockerTarget;
 pub use environment::Environment;
 pub use fault::{ConfigFaults, Fault};
@@ -73,6 +75,12 @@ pub struct Config {
     pub docker: Vec<DockerTarget>,
     /// This machine, unless it is not to be sampled.
     pub host: Option<HostTarget>,
+    /// Mesos clusters, by unique names.
+    pub mesos: Vec<MesosTarget>,
+    /// Marathons, by unique names.
+    pub marathon: Vec<MarathonTarget>,
+    /// ZooKeeper ensembles, by unique names.
+    pub zookeeper: Vec<ZooKeeperTarget>,
     /// For the log: what was left out and why.
     pub notes: Vec<String>,
 }
@@ -172,7 +180,13 @@ impl Config {
         let engines = self.docker.iter().map(|target| TargetName::new("docker", &target.name));
         let images = self.docker.iter().map(|target| TargetName::new("docker-images", &target.name));
         let host = self.host.iter().map(|target| TargetName::new("host", &target.settings.name));
-        engines.chain(images).chain(host).collect()
+        let mesos = self.mesos.iter().flat_map(|target| {
+            ["mesos", "mesos-tasks", "mesos-agents", "mesos-metrics"]
+                .map(|source| TargetName::new(source, &target.settings.name))
+        });
+        let marathon = self.marathon.iter().map(|target| TargetName::new("marathon", &target.settings.name));
+        let zookeeper = self.zookeeper.iter().map(|target| TargetName::new("zookeeper", &target.settings.name));
+        engines.chain(images).chain(host).chain(mesos).chain(marathon).chain(zookeeper).collect()
     }
 }
 
@@ -188,6 +202,9 @@ fn read_config(mut root: Section<'_>, environment: &Environment, faults: &Faults
     let mut source = root.section("source");
     let host = host_entry::read_host(source.section("host"), common, environment, &mut notes);
     let docker = docker::read_targets(source.sections("docker"), common, environment, faults, &mut notes);
+    let mesos = cluster::read_mesos(source.sections("mesos"), common, environment, faults);
+    let marathon = cluster::read_marathon(source.sections("marathon"), common, environment, faults);
+    let zookeeper = cluster::read_zookeeper(source.sections("zookeeper"), common, environment, faults);
     source.finish();
     let log = read_log(root.section("log"));
     root.finish();
@@ -199,6 +216,9 @@ fn read_config(mut root: Section<'_>, environment: &Environment, faults: &Faults
         log,
         docker,
         host,
+        mesos,
+        marathon,
+        zookeeper,
         notes,
     }
 }

@@ -38,11 +38,10 @@ pub const REPLY_MAX_BYTES: usize = 64 * 1024 * 1024;
 pub const INTERVAL: Duration = Duration::from_secs(30);
 
 /// Applications with all that is asked of them, in one request.
-const APPS: &str =
-    "/v2/apps?embed=apps.counts&embed=apps.deployments&embed=apps.tasks&embed=apps.lastTaskFailure";
+const APPS: &str = "/v2/apps?embed=apps.counts&embed=apps.deployments&embed=apps.tasks&embed=apps.lastTaskFailure";
 
 /// What the configuration says of a Marathon, checked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Its name, and the target's after `marathon/`.
     pub name: String,
@@ -172,8 +171,7 @@ impl Marathon {
             let pairs = [("leader", info.leader), ("version", info.version), ("framework", info.framework_id)];
             pairs.into_iter().filter_map(|(name, text)| Some((name, text?.into()))).collect::<Attributes>()
         });
-        let marathon =
-            Observation { identity: Identity::new([cluster]), attributes, ended: None, sample: Some(whole) };
+        let marathon = Observation { identity: Identity::new([cluster]), attributes, ended: None, sample: Some(whole) };
         let applications = apps.iter().map(|app| Observation {
             identity: Identity::new([cluster, app.id.as_str()]),
             attributes: Some(attributes_of(app)),
@@ -247,8 +245,7 @@ async fn metrics(http: &Http, limits: Limits) -> Result<(Vec<Metric>, u64), Fail
     let reply = http.get("/metrics", limits).await?;
     let bytes = u64::try_from(reply.body.len()).unwrap_or(u64::MAX);
     if reply.status == 200 && reply.body.trim_ascii_start().starts_with(b"{") {
-        let metrics =
-            wire::parse_metrics(&reply.body).map_err(|cause| http.malformed("/metrics", &reply, &cause))?;
+        let metrics = wire::parse_metrics(&reply.body).map_err(|cause| http.malformed("/metrics", &reply, &cause))?;
         return Ok((metrics, bytes));
     }
     let path = "/metrics/prometheus";

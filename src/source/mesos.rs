@@ -33,6 +33,7 @@ pub use agents::Agents;
 pub use leader::Tasks;
 pub use masters::Masters;
 pub use metrics::Metrics;
+use shared::Shared;
 
 /// Largest reply of metrics or statistics: an agent with a thousand containers stays below.
 const METRICS_MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -75,7 +76,7 @@ impl MasterSource {
 }
 
 /// What the configuration says of a cluster, checked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The cluster's name, and the targets' after their slash.
     pub name: String,
@@ -150,27 +151,47 @@ fn address_of(url: &str) -> String {
     rest.split('/').next().unwrap_or(rest).to_owned()
 }
 
-/// The targets of a cluster, each with the pause between its visits.
-///
-/// # Errors
-/// When an address, a certificate or the credentials cannot be used.
-pub fn sources(
-    settings: Settings,
-    clock: &Clock,
-    book: &Arc<Book>,
-) -> Result<Vec<(Duration, Box<dyn Source>)>, SetupError> {
-    let settings = Arc::new(settings);
-    let shared = Arc::default();
-    let masters = Masters::new(&settings, clock, &shared)?;
-    let tasks = Tasks::new(&settings, clock, &shared, book);
-    let agents = Agents::new(&settings, clock, &shared, book)?;
-    let metrics = Metrics::new(&settings, &shared);
-    Ok(vec![
-        (settings.interval, Box::new(masters)),
-        (settings.tasks_interval, Box::new(tasks)),
-        (settings.interval, Box::new(agents)),
-        (settings.metrics_interval, Box::new(metrics)),
-    ])
+/// A cluster, from which its four targets are made. They share what they learn.
+#[derive(Debug)]
+pub struct Cluster {
+    settings: Arc<Settings>,
+    clock: Clock,
+    book: Arc<Book>,
+    shared: Arc<Shared>,
+}
+
+/// One of the four targets of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// `mesos/<name>`.
+    Masters,
+    /// `mesos-tasks/<name>`.
+    Tasks,
+    /// `mesos-agents/<name>`.
+    Agents,
+    /// `mesos-metrics/<name>`.
+    Metrics,
+}
+
+impl Cluster {
+    /// A cluster that writes down in `book` to what containers belong.
+    pub fn new(settings: Settings, clock: Clock, book: Arc<Book>) -> Cluster {
+        Cluster { settings: Arc::new(settings), clock, book, shared: Arc::default() }
+    }
+
+    /// One of its targets.
+    ///
+    /// # Errors
+    /// When an address, a certificate or the credentials cannot be used.
+    pub fn source(&self, part: Part) -> Result<Box<dyn Source>, SetupError> {
+        let Cluster { settings, clock, book, shared } = self;
+        Ok(match part {
+            Part::Masters => Box::new(Masters::new(settings, clock, shared)?),
+            Part::Tasks => Box::new(Tasks::new(settings, clock, shared, book)),
+            Part::Agents => Box::new(Agents::new(settings, clock, shared, book)?),
+            Part::Metrics => Box::new(Metrics::new(settings, shared)),
+        })
+    }
 }
 
 /// When a visit must have its answers: a little before its timeout, which is the caller's.

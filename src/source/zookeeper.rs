@@ -37,7 +37,7 @@ pub const INTERVAL: Duration = Duration::from_secs(30);
 const START_TOLERANCE_MS: i64 = 5_000;
 
 /// What the configuration says of an ensemble, checked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Its name, and the target's after `zookeeper/`.
     pub name: String,
@@ -141,10 +141,8 @@ impl ZooKeeper {
                 }
             };
             events.extend(server.role_changed(&self.target, visit, &role));
-            let mut attributes = Attributes::from([
-                ("ensemble", self.settings.name.as_str().into()),
-                ("role", role.as_str().into()),
-            ]);
+            let mut attributes =
+                Attributes::from([("ensemble", self.settings.name.as_str().into()), ("role", role.as_str().into())]);
             if let Some(version) = &server.version {
                 attributes.insert("version", version.as_str().into());
             }

@@ -31,7 +31,12 @@ struct AppBefore {
 
 impl Before {
     /// What a visit saw; what did not come is as before.
-    pub(super) fn of(apps: &[App], deployments: Option<&[Deployment]>, info: Option<&Info>, before: Option<&Before>) -> Before {
+    pub(super) fn of(
+        apps: &[App],
+        deployments: Option<&[Deployment]>,
+        info: Option<&Info>,
+        before: Option<&Before>,
+    ) -> Before {
         let apps = apps.iter().map(|app| {
             let of_app = AppBefore {
                 version: app.version.clone(),

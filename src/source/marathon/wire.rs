@@ -93,7 +93,8 @@ impl App {
     }
 
     pub(super) fn constraints(&self) -> Vec<String> {
-        let shown = |parts: &Vec<String>| parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(":");
+        let shown =
+            |parts: &Vec<String>| parts.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(":");
         self.constraints.iter().flatten().map(shown).collect()
     }
 

@@ -4,7 +4,7 @@
 //! there are is known from the leader, not from the configuration. A visit asks all at once under a bound; those that
 //! do not answer are named in its poll, which is then partial. Must not know: the store, the sampler.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,8 +54,6 @@ struct Visited {
     /// Who it is: by the leader, or by itself.
     agent: Option<Agent>,
     statistics_asked: Option<Instant>,
-    /// When counters of its executors began, as far as they were seen to begin.
-    containers: HashMap<(String, String), String>,
 }
 
 /// What one agent answered.
@@ -101,6 +99,12 @@ impl Agents {
             processes: processes.into_iter().map(|process| (process.address.clone(), Visited::new(process))).collect(),
             in_flight: Arc::new(Semaphore::new(settings.in_flight_max)),
         }
+    }
+
+    /// The agent at an address.
+    #[cfg(test)]
+    pub(super) fn process(&self, address: &str) -> &Process {
+        &self.processes.get(address).unwrap().process
     }
 
     async fn visit(&mut self, visit: Visit) -> Observed {
@@ -150,7 +154,6 @@ impl Agents {
                 // Another agent at the same address: nothing of the one before is its.
                 visited.process.start = None;
                 visited.process.numbers_known = 0;
-                visited.containers.clear();
                 visited.agent = Some(told.clone());
             } else if let Some(told) = told {
                 visited.agent = Some(told.clone());
@@ -237,7 +240,7 @@ impl Source for Agents {
 
 impl Visited {
     fn new(process: Process) -> Visited {
-        Visited { process, agent: None, statistics_asked: None, containers: HashMap::new() }
+        Visited { process, agent: None, statistics_asked: None }
     }
 
     fn shown(&self) -> String {
@@ -301,9 +304,6 @@ impl Observing<'_> {
         let executors = match answer.executors {
             Ok((executors, sent, arrived)) => {
                 let mut observations = Vec::with_capacity(executors.len());
-                visited.containers.retain(|(framework, id), _| {
-                    executors.iter().any(|executor| executor.framework == *framework && executor.id == *id)
-                });
                 for executor in executors {
                     let mut labels = labels.clone();
                     labels.insert("framework".to_owned(), executor.framework.clone());
@@ -328,20 +328,18 @@ impl Observing<'_> {
 
     fn executor(
         &self,
-        visited: &mut Visited,
+        visited: &Visited,
         agent: &Agent,
         executor: Executor,
         sent: Timestamp,
         arrived: Timestamp,
     ) -> (Observation, Vec<(Box<str>, f64)>) {
-        let key = (executor.framework.clone(), executor.id.clone());
         if let Some(container) = &executor.container_id {
             // A command executor's only task has its id; whatever else is known of the container stays.
             let task = is_command(&executor).then(|| executor.id.clone());
             let belongs =
                 Belongs { app: None, task, framework: Some(executor.framework.clone()), agent: Some(agent.id.clone()) };
             self.book.note(container, belongs);
-            visited.containers.insert(key, container.clone());
         }
         let known = executor.container_id.as_deref().and_then(|id| self.book.of_id(id)).unwrap_or_default();
         let task = known.task.or_else(|| is_command(&executor).then(|| executor.id.clone()));

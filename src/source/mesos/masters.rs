@@ -102,6 +102,12 @@ impl Masters {
         }
     }
 
+    /// The masters that are visited, in the order of the configuration.
+    #[cfg(test)]
+    pub(super) fn processes(&self) -> &[Process] {
+        &self.processes
+    }
+
     async fn visit(&mut self, visit: Visit) -> Observed {
         let limits = Limits { deadline: deadline(visit), reply_max_bytes: super::METRICS_MAX_BYTES };
         let mut missing = Vec::new();

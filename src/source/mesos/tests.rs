@@ -1,1 +1,8 @@
-//! t
+//! The source against recorded replies of a real cluster, and against replies that are none.
+
+mod agents;
+mod bad;
+mod cluster;
+mod fixture;
+mod old;
+mod tasks;

@@ -98,7 +98,11 @@ pub(super) fn parse_monitor(body: &[u8]) -> Result<Said, Refusal> {
         if error.contains("not currently serving") || error.contains("not initialized") {
             return Ok(not_serving());
         }
-        return if error.contains("nknown command") { Err(Refusal::NotAllowed) } else { Err(Refusal::Malformed(error.to_owned())) };
+        return if error.contains("nknown command") {
+            Err(Refusal::NotAllowed)
+        } else {
+            Err(Refusal::Malformed(error.to_owned()))
+        };
     }
     let mut said = Said {
         role: object.get("server_state").and_then(Json::as_str).unwrap_or_default().to_owned(),
