@@ -366,7 +366,8 @@ fn lead(
                 (None, Some(after_old)) => Some(after_old),
                 (told, None) => told.or(process.start),
             };
-            let since = since.map(|since| since.min(at));
+            // A clock that is ahead must not make the life of no length.
+            let since = since.map(|since| since.min(at.plus_ms(-1)));
             if let Some(before) = &before {
                 changed = Some(events::leader_changed(target, cluster, visit, &before.address, &process.address, told));
             }

@@ -5,4 +5,6 @@ mod bad;
 mod cluster;
 mod fixture;
 mod old;
+mod secrets;
 mod tasks;
+mod totals;
