@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use chrono::DateTime;
 use tokio::time::Instant;
 
@@ -286,13 +285,10 @@ fn snapshot_timeout(deadline: Instant) -> String {
     if time == METRICS_TIMEOUT { format!("{}secs", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
 }
 
-/// The beginning of a plain text reply.
-pub(super) fn plain(body: &Bytes) -> String {
-    String::from_utf8_lossy(body).trim().chars().take(80).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use reqwest::header::{HeaderMap, HeaderValue};
 

@@ -90,13 +90,13 @@ impl Nodes {
         let client = match &self.client {
             Some(client) => client.clone(),
             None => {
-                let mut connector = Client::connector();
-                connector.session_timeout(SESSION_TIMEOUT);
-                connector.connection_timeout(READING_MAX);
-                // A server cut off from the others still knows who led last.
-                connector.readonly(true);
+                // Read-only: a server cut off from the others still knows who led last.
+                let mut connector = Client::connector()
+                    .with_session_timeout(SESSION_TIMEOUT)
+                    .with_connection_timeout(READING_MAX)
+                    .with_readonly(true);
                 if let Some((user, password)) = &self.settings.digest {
-                    connector.auth("digest".to_owned(), format!("{user}:{password}").into_bytes());
+                    connector = connector.with_auth("digest", format!("{user}:{password}").as_bytes());
                 }
                 let client = connector.connect(&self.settings.servers).await?;
                 self.client = Some(client.clone());
