@@ -284,7 +284,7 @@ fn scaled(amount: Option<f64>, factor: f64) -> Value {
 }
 
 fn values_of(app: &App) -> Box<[Value]> {
-    #[expect(clippy::cast_precision_loss, reason = "no application has 2^53 instances")]
+    // No application has 2^53 instances.
     let instances = app.instances.map(|instances| instances as f64);
     let of_all = |amount: Option<f64>| Some(amount? * instances?);
     Box::new([

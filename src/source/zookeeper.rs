@@ -22,6 +22,8 @@ use crate::model::{
 pub mod kinds;
 pub mod nodes;
 
+#[cfg(test)]
+mod real;
 mod wire;
 
 use kinds::ZOOKEEPER;

@@ -164,7 +164,7 @@ async fn what_does_not_come_is_named_and_ends_nothing() {
     let deployment = r#"[{"id":"d1","affectedApps":["/a"]}]"#;
     world.server(0).set("/v2/deployments", CannedReply::ok(deployment));
     world.poll().await;
-    for (path, bad) in [("/v2/deployments", "<html>"), ("/v2/queue", "{"), ("/v2/info", "[]")] {
+    for (path, bad) in [("/v2/deployments", "<html>"), ("/v2/queue", "{"), ("/v2/info", "[")] {
         world.server(0).set(path, CannedReply::ok(bad));
     }
     world.server(0).set("/metrics", CannedReply::with_status(503, ""));
@@ -216,7 +216,7 @@ fn applications_of_old_and_new_shapes_are_read() {
     assert_eq!((app.id.as_str(), app.instances, app.image().as_deref()), ("/busybox-demo", Some(2), Some("busybox")));
     let article = include_str!("../../../tests/fixtures/articles/marathon_0.x_post_apps_reply_basic-0.json");
     let app: App = serde_json::from_str(article).unwrap();
-    assert_eq!(app.id, "basic-0");
+    assert_eq!(app.id, "/basic-0");
     assert!(app.scaled_at().is_none());
 }
 

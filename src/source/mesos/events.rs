@@ -140,7 +140,10 @@ pub(super) fn task(
     );
     let id = task.id();
     let message = match (&status.message, &status.reason) {
-        (Some(message), _) if !message.is_empty() => format!("{id}: {} ({message})", status.state),
+        (Some(message), _) if !message.is_empty() => {
+            // A container that exceeded its memory comes with all the kernel's statistics below the first line.
+            format!("{id}: {} ({})", status.state, message.lines().next().unwrap_or_default())
+        }
         (_, Some(reason)) => format!("{id}: {} ({reason})", status.state),
         _ => format!("{id}: {}", status.state),
     };

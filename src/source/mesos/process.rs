@@ -128,7 +128,10 @@ impl Process {
 
     /// When the process started, after a reply that said for how long it has been up.
     pub(super) fn note_uptime(&mut self, uptime_seconds: Option<f64>, arrived: Timestamp) -> Option<Timestamp> {
-        let uptime_ms = numbers::Scale::Milli.apply(uptime_seconds?).int()?;
+        let Some(uptime_ms) = uptime_seconds.and_then(|uptime| numbers::Scale::Milli.apply(uptime).int()) else {
+            // An incomplete answer: it is the process that it was.
+            return self.start;
+        };
         let start = arrived.plus_ms(uptime_ms.saturating_neg());
         let is_same = self.start.is_some_and(|held| start.ms_since(held).abs() <= START_TOLERANCE_MS);
         if !is_same {
@@ -327,7 +330,7 @@ mod tests {
         let at = Timestamp::from_ms;
         assert_eq!(process.note_uptime(Some(100.0), at(1_000_000)), Some(at(900_000)));
         assert_eq!(process.note_uptime(Some(109.0), at(1_010_700)), Some(at(900_000)));
-        assert_eq!(process.note_uptime(None, at(1_010_700)), None);
+        assert_eq!(process.note_uptime(None, at(1_010_700)), Some(at(900_000)));
         assert!(process.known.is_some());
         assert_eq!(process.note_uptime(Some(1.0), at(1_020_000)), Some(at(1_019_000)));
         assert!(process.known.is_none(), "a process that began anew may have been upgraded");

@@ -69,6 +69,14 @@ pub(super) fn timestamp(seconds: f64) -> Option<Timestamp> {
     Scale::Milli.apply(seconds).int().map(Timestamp::from_ms).filter(|at| *at >= Timestamp::CREDIBLE_FROM)
 }
 
+/// That a reply is to the call: lists that are left out where they are empty could else be read from any JSON.
+fn check_call(said: &str, call: &str) -> Result<(), serde_json::Error> {
+    if said == call {
+        return Ok(());
+    }
+    Err(serde::de::Error::custom(format!("a reply to {said:?} in place of {call}")))
+}
+
 /// What `/version` says.
 pub(super) fn parse_version(body: &[u8]) -> Result<String, serde_json::Error> {
     #[derive(Deserialize)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fixture::*;
 use crate::model::{Outcome, Value};
-use crate::source::http::CannedReply;
+use crate::source::http::{Canned, CannedReply};
 use crate::source::mesos::kinds::MESOS_AGENT;
 use crate::source::mesos::numbers::{AGENT_COUNTS, AGENT_RESOURCES};
 use crate::source::mesos::wire;
@@ -184,4 +184,42 @@ async fn agents_are_learnt_from_the_leader() {
     world.poll(&mut world.tasks()).await;
     let known = world.shared.agents().unwrap();
     assert_eq!(known[AGENT].address.as_deref(), Some("127.0.0.1:5051"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_hundred_agents_of_twenty_executors() {
+    let world = World::new();
+    let list = json("mesos/agent/post_GET_CONTAINERS.json");
+    let addresses: Vec<String> = (0..300).map(|agent| format!("10.0.{}.{}:5051", agent / 250, agent % 250)).collect();
+    let one_of = &list["get_containers"]["containers"][4];
+    let servers: Vec<(&str, Canned)> = (0..300)
+        .map(|agent| {
+            let server = recorded("agent");
+            let executors: Vec<_> = (0..20)
+                .map(|executor| {
+                    let mut container = one_of.clone();
+                    container["executor_id"]["value"] = format!("e{executor}").into();
+                    container["container_id"]["value"] = format!("{agent}-{executor}").into();
+                    container
+                })
+                .collect();
+            let body = serde_json::json!({"type": "GET_CONTAINERS", "get_containers": {"containers": executors}});
+            server.set(&call("GET_CONTAINERS"), CannedReply::ok(body.to_string()));
+            let said = String::from_utf8(read("mesos/agent/post_GET_AGENT.json")).unwrap();
+            server.set(&call("GET_AGENT"), CannedReply::ok(said.replace("-S0", &format!("-S{agent}"))));
+            (addresses[agent].as_str(), server)
+        })
+        .collect();
+    let mut agents = world.agents(servers);
+    world.poll(&mut agents).await;
+    for address in &addresses {
+        canned(agents.process(address)).take_requests();
+    }
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let observed = world.poll(&mut agents).await;
+    assert_eq!(observed.outcome, Outcome::Ok, "{:?}", observed.missing.first());
+    assert_eq!((all(&observed, "mesos_agent").len(), all(&observed, "mesos_executor").len()), (300, 6_000));
+    let requests: usize = addresses.iter().map(|address| canned(agents.process(address)).take_requests().len()).sum();
+    println!("{requests} requests, {} bytes a tick", observed.bytes);
+    assert_eq!(requests, 600);
 }

@@ -73,7 +73,8 @@ async fn an_end_is_the_tasks_own_and_told_once() {
     // The master adds later that the framework went; the task had failed before.
     assert_eq!(facts.get("state").cloned(), text("TASK_FAILED"));
     assert_eq!(facts.get("exit_status"), Some(&AttributeValue::Integer(3)));
-    assert_eq!(facts.get("exit").cloned(), text("REASON_COMMAND_EXECUTOR_FAILED"));
+    let oomed = attributes(&observed, "mesos_task", "oomed");
+    assert_eq!(oomed.get("exit").cloned(), text("REASON_CONTAINER_LIMITATION_MEMORY"));
     let ended = failer.ended.unwrap();
     assert!(ended < Timestamp::from_ms(1_795_209_407_104), "before its framework was removed: {ended}");
     assert_eq!(failer.sample, None);
@@ -82,10 +83,14 @@ async fn an_end_is_the_tasks_own_and_told_once() {
     assert_eq!(of_failer.at, ended);
     assert_eq!(of_failer.details["exit_status"], AttributeValue::Integer(3));
     assert!(failures.iter().any(|event| event.entity.as_ref().unwrap().part(2) == "oomed"));
-    assert!(
-        observed.events.iter().all(|event| !event.message.contains("REMOVED")),
-        "what the master says of ended tasks"
-    );
+    let of_task = |id: &str| {
+        let is_of = |event: &&crate::model::Event| event.entity.as_ref().is_some_and(|entity| entity.part(2) == id);
+        observed.events.iter().filter(is_of).map(|event| event.details["state"].clone()).collect::<Vec<_>>()
+    };
+    // Not what the master says of it after its end.
+    assert_eq!(of_task("failer"), ["TASK_STARTING".into(), "TASK_RUNNING".into(), "TASK_FAILED".into()]);
+    assert_eq!(of_task("killed").len(), 4);
+    assert!(observed.events.iter().all(|event| !event.message.contains('\n')), "one sentence each");
 
     let count = observed.events.len();
     assert!(count >= 14 + 5, "{count}");

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{AnyTime, Id, Named, Resources, Scalar, by_role};
+use super::{AnyTime, Id, Named, Resources, Scalar, by_role, check_call};
 use crate::model::Timestamp;
 
 /// An agent as its master knows it.
@@ -31,9 +31,13 @@ pub(in crate::source::mesos) struct Agent {
 pub(in crate::source::mesos) fn parse_agents(body: &[u8]) -> Result<(Vec<Agent>, Vec<Agent>), serde_json::Error> {
     #[derive(Deserialize)]
     struct Reply {
+        #[serde(rename = "type")]
+        call: String,
+        // Left out where everything in it is empty.
+        #[serde(default)]
         get_agents: Body,
     }
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
     struct Body {
         #[serde(default)]
         agents: Vec<Listed>,
@@ -51,7 +55,9 @@ pub(in crate::source::mesos) fn parse_agents(body: &[u8]) -> Result<(Vec<Agent>,
         total_resources: Resources,
         drain_info: Option<Json>,
     }
-    let body = serde_json::from_slice::<Reply>(body)?.get_agents;
+    let reply: Reply = serde_json::from_slice(body)?;
+    check_call(&reply.call, "GET_AGENTS")?;
+    let body = reply.get_agents;
     let agents = body.agents.into_iter().map(|listed| Agent {
         active: listed.active,
         version: listed.version,

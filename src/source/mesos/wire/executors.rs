@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{ContainerId, Id, timestamp};
+use super::{ContainerId, Id, check_call, timestamp};
 use crate::model::Timestamp;
 use crate::source::mesos::numbers::Numbers;
 
@@ -26,9 +26,13 @@ pub(in crate::source::mesos) struct Executor {
 pub(in crate::source::mesos) fn parse_containers(body: &[u8]) -> Result<Vec<Executor>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Reply {
+        #[serde(rename = "type")]
+        call: String,
+        // Left out where everything in it is empty.
+        #[serde(default)]
         get_containers: Body,
     }
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
     struct Body {
         #[serde(default)]
         containers: Vec<Listed>,
@@ -42,7 +46,9 @@ pub(in crate::source::mesos) fn parse_containers(body: &[u8]) -> Result<Vec<Exec
         container_id: Option<ContainerId>,
         resource_statistics: Option<Json>,
     }
-    let body = serde_json::from_slice::<Reply>(body)?.get_containers;
+    let reply: Reply = serde_json::from_slice(body)?;
+    check_call(&reply.call, "GET_CONTAINERS")?;
+    let body = reply.get_containers;
     let is_of_executor = |listed: &Listed| listed.container_id.as_ref().is_none_or(|id| id.parent.is_none());
     let executors = body.containers.into_iter().filter(is_of_executor).filter_map(|listed| {
         let (at, numbers) = statistics(listed.resource_statistics);

@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use super::{AnyTime, Id, Resources};
+use super::{AnyTime, Id, Resources, check_call};
 use crate::model::Timestamp;
 
 /// A framework as the master knows it.
@@ -34,9 +34,13 @@ pub(in crate::source::mesos) struct Framework {
 pub(in crate::source::mesos) fn parse_frameworks(body: &[u8]) -> Result<Vec<Framework>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Reply {
+        #[serde(rename = "type")]
+        call: String,
+        // Left out where everything in it is empty.
+        #[serde(default)]
         get_frameworks: Body,
     }
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
     struct Body {
         #[serde(default)]
         frameworks: Vec<Listed>,
@@ -101,7 +105,9 @@ pub(in crate::source::mesos) fn parse_frameworks(body: &[u8]) -> Result<Vec<Fram
             is_completed,
         }
     };
-    let body = serde_json::from_slice::<Reply>(body)?.get_frameworks;
+    let reply: Reply = serde_json::from_slice(body)?;
+    check_call(&reply.call, "GET_FRAMEWORKS")?;
+    let body = reply.get_frameworks;
     let living = body.frameworks.into_iter().map(|listed| framework(listed, false));
     let mut frameworks: Vec<Framework> = living.collect();
     frameworks.extend(body.completed_frameworks.into_iter().map(|listed| framework(listed, true)));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{AnyId, ContainerId, Named, Resources, timestamp};
+use super::{AnyId, ContainerId, Named, Resources, check_call, timestamp};
 use crate::model::Timestamp;
 
 /// A task, of either API.
@@ -159,9 +159,13 @@ impl Task {
 pub(in crate::source::mesos) fn parse_tasks(body: &[u8]) -> Result<Vec<Task>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Reply {
+        #[serde(rename = "type")]
+        call: String,
+        // Left out where everything in it is empty.
+        #[serde(default)]
         get_tasks: Body,
     }
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
     struct Body {
         #[serde(default)]
         tasks: Vec<Task>,
@@ -172,7 +176,9 @@ pub(in crate::source::mesos) fn parse_tasks(body: &[u8]) -> Result<Vec<Task>, se
         #[serde(default)]
         completed_tasks: Vec<Task>,
     }
-    let body = serde_json::from_slice::<Reply>(body)?.get_tasks;
+    let reply: Reply = serde_json::from_slice(body)?;
+    check_call(&reply.call, "GET_TASKS")?;
+    let body = reply.get_tasks;
     let mut tasks = body.tasks;
     tasks.extend(body.unreachable_tasks);
     tasks.extend(body.orphan_tasks);
