@@ -12,6 +12,7 @@ use crate::model::TargetName;
 use crate::source::host;
 
 mod address;
+mod cluster;
 mod docker;
 mod environment;
 mod fault;
@@ -30,6 +31,7 @@ mod units;
 mod tests;
 
 pub use address::{DockerUrl, HttpAddress};
+pub use cluster::{MarathonTarget, MesosTarget, ZooKeeperTarget};
 pub use docker::DockerTarget;
 pub use environment::Environment;
 pub use fault::{ConfigFaults, Fault};
@@ -82,6 +84,12 @@ pub struct Config {
     pub registries: Vec<RegistryTarget>,
     /// Pages of metrics, by unique names.
     pub pages: Vec<PrometheusTarget>,
+    /// Mesos clusters, by unique names.
+    pub mesos: Vec<MesosTarget>,
+    /// Marathons, by unique names.
+    pub marathon: Vec<MarathonTarget>,
+    /// ZooKeeper ensembles, by unique names.
+    pub zookeeper: Vec<ZooKeeperTarget>,
     /// For the log: what was left out and why.
     pub notes: Vec<String>,
 }
@@ -186,7 +194,15 @@ impl Config {
         let exporters = self.exporters.iter().map(|target| TargetName::new("host", &target.settings.host.name));
         let registries = self.registries.iter().map(|target| TargetName::new("registry", &target.settings.name));
         let pages = self.pages.iter().map(|target| TargetName::new("prometheus", &target.settings.name));
-        engines.chain(images).chain(swarms).chain(host).chain(exporters).chain(registries).chain(pages).collect()
+        let mesos = self.mesos.iter().flat_map(|target| {
+            ["mesos", "mesos-tasks", "mesos-agents", "mesos-metrics"]
+                .map(|source| TargetName::new(source, &target.settings.name))
+        });
+        let marathon = self.marathon.iter().map(|target| TargetName::new("marathon", &target.settings.name));
+        let zookeeper = self.zookeeper.iter().map(|target| TargetName::new("zookeeper", &target.settings.name));
+        let clusters = mesos.chain(marathon).chain(zookeeper);
+        let services = exporters.chain(registries).chain(pages);
+        engines.chain(images).chain(swarms).chain(host).chain(clusters).chain(services).collect()
     }
 }
 
@@ -204,6 +220,9 @@ fn read_config(mut root: Section<'_>, environment: &Environment, faults: &Faults
     let docker = docker::read_targets(source.sections("docker"), common, environment, faults, &mut notes);
     let registries = services::read_registries(source.sections("registry"), environment, faults);
     let pages = services::read_pages(source.sections("prometheus"), common, environment, faults);
+    let mesos = cluster::read_mesos(source.sections("mesos"), common, environment, faults);
+    let marathon = cluster::read_marathon(source.sections("marathon"), common, environment, faults);
+    let zookeeper = cluster::read_zookeeper(source.sections("zookeeper"), common, environment, faults);
     source.finish();
     let log = read_log(root.section("log"));
     root.finish();
@@ -218,6 +237,9 @@ fn read_config(mut root: Section<'_>, environment: &Environment, faults: &Faults
         exporters,
         registries,
         pages,
+        mesos,
+        marathon,
+        zookeeper,
         notes,
     }
 }

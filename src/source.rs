@@ -9,14 +9,19 @@ use futures_util::future::BoxFuture;
 
 use crate::model::{EntityRecord, Event, Kind, KindBatch, Outcome, TargetName, Timestamp};
 
+pub mod attribution;
 pub mod docker;
 pub mod host;
 pub mod http;
+pub mod labelled;
+pub mod marathon;
+pub mod mesos;
 pub mod metric;
 pub mod prometheus;
 pub mod recorder;
 pub mod registry;
 pub mod swarm;
+pub mod zookeeper;
 
 /// Every kind that is recorded, in the order of documentation.
 pub static KINDS: &[&Kind] = &[
@@ -35,6 +40,15 @@ pub static KINDS: &[&Kind] = &[
     &registry::kinds::MANIFEST,
     &swarm::SWARM_NODE,
     &swarm::SWARM_SERVICE,
+    &mesos::kinds::MESOS_CLUSTER,
+    &mesos::kinds::MESOS_MASTER,
+    &mesos::kinds::MESOS_AGENT,
+    &mesos::kinds::MESOS_FRAMEWORK,
+    &mesos::kinds::MESOS_TASK,
+    &mesos::kinds::MESOS_EXECUTOR,
+    &marathon::kinds::MARATHON,
+    &marathon::kinds::MARATHON_APP,
+    &zookeeper::kinds::ZOOKEEPER,
     &metric::METRIC,
     &recorder::TARGET,
     &recorder::RECORDER,

@@ -19,7 +19,7 @@ pub(super) struct Service {
     pub(super) name: String,
     pub(super) url: String,
     pub(super) tls: Option<Tls>,
-    pub(super) credentials: Credentials,
+    pub(super) credentials: Option<Credentials>,
 }
 
 /// Reads `name`, `url`, `ca`, `cert`, `key`, `username`, `password_file` and `token_file`. The name is that of the
@@ -81,7 +81,8 @@ fn client_tls(material: TlsMaterial) -> Tls {
     Tls { ca: material.ca, cert, key }
 }
 
-fn read_credentials(section: &mut Section<'_>, environment: &Environment) -> Option<Credentials> {
+/// Who asks; the outer None where the file says it wrongly.
+fn read_credentials(section: &mut Section<'_>, environment: &Environment) -> Option<Option<Credentials>> {
     let user = section.text("username").map(str::to_owned);
     let password = section.path("password_file");
     let token = section.path("token_file");
@@ -95,14 +96,14 @@ fn read_credentials(section: &mut Section<'_>, environment: &Environment) -> Opt
         Some(text)
     };
     match (user, password, token) {
-        (None, None, None) => Some(Credentials::None),
-        (None, None, Some(path)) => secret(section, "token_file", path).map(Credentials::Token),
+        (None, None, None) => Some(None),
+        (None, None, Some(path)) => secret(section, "token_file", path).map(|token| Some(Credentials::Bearer(token))),
         (Some(user), Some(_), None) if user.contains(':') => {
             section.fault("username", "must hold no colon");
             None
         }
         (Some(user), Some(path), None) => {
-            secret(section, "password_file", path).map(|password| Credentials::Password { user, password })
+            secret(section, "password_file", path).map(|password| Some(Credentials::Basic { user, password }))
         }
         (Some(_), None, None) => {
             section.fault("password_file", "needed beside username: a file that holds the password");

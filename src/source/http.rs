@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 mod canned;
@@ -128,7 +128,20 @@ impl Http {
     /// # Errors
     /// When the URL or a certificate cannot be used; the message says which and why.
     pub fn live(url: &str, tls: Option<&Tls>) -> Result<Http, SetupError> {
-        Live::new(url, tls).map(Http::Live)
+        Live::new(url, tls, HeaderMap::new()).map(Http::Live)
+    }
+
+    /// A client of `url` that asks for JSON and shows `credentials`: to this origin alone, for no redirect is followed.
+    ///
+    /// # Errors
+    /// As [`Http::live`], and when the credentials hold what no header can.
+    pub fn live_json(url: &str, tls: Option<&Tls>, credentials: Option<&Credentials>) -> Result<Http, SetupError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(credentials) = credentials {
+            headers.insert(AUTHORIZATION, credentials.header()?);
+        }
+        Live::new(url, tls, headers).map(Http::Live)
     }
 
     /// A server whose replies are the files of a directory; see [`Canned::from_directory`].
@@ -158,6 +171,17 @@ impl Http {
         match self {
             Http::Live(live) => live.send(request, limits).await,
             Http::Canned(canned) => canned.send(request, limits).await,
+        }
+    }
+
+    /// Posts JSON to a path and returns the whole reply, whatever its status.
+    ///
+    /// # Errors
+    /// When no whole reply comes within the limits.
+    pub async fn post_json(&self, path: &str, body: String, limits: Limits) -> Result<Reply, Failure> {
+        match self {
+            Http::Live(live) => live.post_json(path, body, limits).await,
+            Http::Canned(canned) => canned.get(&format!("POST {path} {body}"), limits).await,
         }
     }
 

@@ -47,7 +47,7 @@ pub struct Settings {
     /// Certificates; None: the system's authorities for `https://`.
     pub tls: Option<Tls>,
     /// Who asks.
-    pub credentials: Credentials,
+    pub credentials: Option<Credentials>,
     /// Names that are kept, `*` and `?` allowed; empty: all.
     pub allow: Vec<String>,
     /// Names that are not.
@@ -69,7 +69,7 @@ impl Settings {
             name: name.into(),
             url: url.into(),
             tls: None,
-            credentials: Credentials::None,
+            credentials: None,
             allow: Vec::new(),
             deny: Vec::new(),
             series_max: SERIES_MAX,
@@ -150,7 +150,7 @@ impl Prometheus {
         // What is left of the timeout is for reading the page.
         let deadline = Instant::now() + visit.timeout.saturating_mul(9) / 10;
         let limits = Limits { deadline, reply_max_bytes: self.settings.reply_max_bytes };
-        let (body, format) = page(&self.http, &self.path, &self.settings.credentials, limits).await?;
+        let (body, format) = page(&self.http, &self.path, self.settings.credentials.as_ref(), limits).await?;
         let at = self.clock.now();
         let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
         let (settings, target) = (Arc::clone(&self.settings), self.target.clone());
@@ -227,10 +227,10 @@ impl Prometheus {
 pub(crate) async fn page(
     http: &Http,
     path: &str,
-    credentials: &Credentials,
+    credentials: Option<&Credentials>,
     limits: Limits,
 ) -> Result<(bytes::Bytes, text::Format), Failure> {
-    let authorization = credentials.authorization();
+    let authorization = credentials.map(Credentials::authorization);
     let request = Request { path, accept: Some(ACCEPT), authorization: authorization.as_deref(), ..Request::default() };
     let reply = http.send(&request, limits).await?;
     http.check_status(path, &reply)?;

@@ -46,7 +46,7 @@ pub struct Settings {
     /// Certificates; None: the system's authorities for `https://`.
     pub tls: Option<Tls>,
     /// Who asks.
-    pub credentials: Credentials,
+    pub credentials: Option<Credentials>,
     /// Where tokens may be asked for besides the registry's own origin.
     pub realm: Option<String>,
     /// Repositories to look at; empty: those of the catalogue.
@@ -66,7 +66,7 @@ impl Settings {
             name: name.into(),
             url: url.into(),
             tls: None,
-            credentials: Credentials::None,
+            credentials: None,
             realm: None,
             repositories: Vec::new(),
             requests_per_poll: REQUESTS_PER_POLL,

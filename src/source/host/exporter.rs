@@ -41,7 +41,7 @@ pub struct ExporterSettings {
     /// Certificates; None: the system's authorities for `https://`.
     pub tls: Option<Tls>,
     /// Who asks.
-    pub credentials: Credentials,
+    pub credentials: Option<Credentials>,
 }
 
 /// A machine as its node_exporter tells it: target `host/<name>`.
@@ -81,7 +81,7 @@ impl Exporter {
     async fn visit(&mut self, visit: Visit) -> Result<Observed, Failure> {
         let deadline = Instant::now() + visit.timeout.saturating_mul(9) / 10;
         let limits = Limits { deadline, reply_max_bytes: REPLY_MAX_BYTES };
-        let (body, format) = page(&self.http, &self.path, &self.settings.credentials, limits).await?;
+        let (body, format) = page(&self.http, &self.path, self.settings.credentials.as_ref(), limits).await?;
         let at = self.clock.now();
         let machine = Machine::read(&String::from_utf8_lossy(&body), format);
         if machine.cpus.is_empty() {

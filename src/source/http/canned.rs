@@ -48,8 +48,8 @@ impl CannedReply {
     }
 }
 
-/// Replies by path, those to another method than GET by `METHOD path`. Where a path has several, they are given in
-/// turn and the last one again and again; a path that has none is answered with 404.
+/// Replies by path, those to HEAD by `HEAD <path>` and those to a POST by `POST <path> <body>`. Where a path has
+/// several, they are given in turn and the last one again and again; a path that has none is answered with 404.
 #[derive(Debug, Default)]
 pub struct Canned {
     state: Mutex<State>,

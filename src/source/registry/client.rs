@@ -57,7 +57,7 @@ pub(super) struct Client {
     realm_http: Option<Http>,
     url: Url,
     realm: Option<Url>,
-    credentials: Credentials,
+    credentials: Option<Credentials>,
     clock: Clock,
     state: Mutex<State>,
     budget: u32,
@@ -230,8 +230,8 @@ impl Client {
             }
             let asked = challenge(reply.headers.get_all("www-authenticate").iter().filter_map(|it| it.to_str().ok()));
             let can_answer = match (&asked, &self.credentials) {
-                (None, _) | (Some(Challenge::Basic), Credentials::None) => false,
-                (Some(_), Credentials::Token(_)) => false,
+                (None, _) | (Some(Challenge::Basic), None) => false,
+                (Some(_), Some(Credentials::Bearer(_))) => false,
                 (Some(_), _) => true,
             };
             if is_retry || !can_answer || reply.status == 403 {
@@ -246,15 +246,15 @@ impl Client {
 
     /// What to say in `Authorization`, by what the registry asked for last.
     async fn authorization(&self, scope: &str, budget: Budget, limits: Limits) -> Result<Option<String>, Stop> {
-        if let Credentials::Token(token) = &self.credentials {
-            return Ok(Some(format!("Bearer {token}")));
+        if let Some(token @ Credentials::Bearer(_)) = &self.credentials {
+            return Ok(Some(token.authorization()));
         }
         let now_ms = self.clock.monotonic_ms();
         let (realm, service, asked_scope) = {
             let state = self.lock();
             match &state.challenge {
                 None => return Ok(None),
-                Some(Challenge::Basic) => return Ok(self.credentials.basic()),
+                Some(Challenge::Basic) => return Ok(self.password()),
                 Some(Challenge::Bearer { realm, service, scope: asked }) => {
                     if let Some(token) = state.tokens.get(scope).filter(|token| now_ms < token.ends_ms) {
                         return Ok(Some(token.authorization.clone()));
@@ -308,11 +308,11 @@ impl Client {
         if !scope.is_empty() {
             query.push(format!("scope={}", in_query(scope)));
         }
-        if let Credentials::Password { user, .. } = &self.credentials {
+        if let Some(Credentials::Basic { user, .. }) = &self.credentials {
             query.push(format!("account={}", in_query(user)));
         }
         let path = format!("{}?{}", told.path(), query.join("&"));
-        let basic = self.credentials.basic();
+        let basic = self.password();
         let request = Request { path: &path, authorization: basic.as_deref(), ..Request::default() };
         let limits = Limits { reply_max_bytes: TOKEN_REPLY_MAX_BYTES.min(limits.reply_max_bytes), ..limits };
         let reply = http.send(&request, limits).await?;
@@ -321,11 +321,18 @@ impl Client {
             .ok_or_else(|| failed(format!("GET {}: the realm's reply holds no token", http.url(told.path()))))
     }
 
+    /// What `Authorization` says of a user with a password.
+    fn password(&self) -> Option<String> {
+        self.credentials.as_ref().filter(|it| matches!(it, Credentials::Basic { .. })).map(Credentials::authorization)
+    }
+
     fn unauthorized(&self, method: Method, path: &str, reply: &Reply, asked: Option<&Challenge>) -> Failure {
         let advice = match (&self.credentials, asked) {
             (_, _) if reply.status == 403 => "these credentials may not read it",
-            (Credentials::None, _) => "give `username` and `password_file`",
-            (Credentials::Token(_), _) => "the token is refused; give another, or `username` and `password_file`",
+            (None, _) => "give `username` and `password_file`",
+            (Some(Credentials::Bearer(_)), _) => {
+                "the token is refused; give another, or `username` and `password_file`"
+            }
             (_, None) => "it does not say how it wants to be told who asks",
             (_, Some(Challenge::Basic)) => "user or password is refused",
             (_, Some(Challenge::Bearer { .. })) => "the token of its realm is refused; may this user read it?",

@@ -5,8 +5,8 @@ use super::*;
 
 const ALICE: &str = "Basic YWxpY2U6czNjcmV0";
 
-fn alice() -> Credentials {
-    Credentials::Password { user: "alice".to_owned(), password: "s3cret".to_owned() }
+fn alice() -> Option<Credentials> {
+    Some(Credentials::Basic { user: "alice".to_owned(), password: "s3cret".to_owned() })
 }
 
 fn guarded(asks: &str, takes: &[&str]) -> Simulated {
@@ -32,17 +32,17 @@ async fn a_password_is_given_when_it_is_asked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn without_or_with_wrong_credentials_the_visit_says_so_and_shows_none() {
-    let check = async |asks: &str, credentials: Credentials, expected: &str| {
+    let check = async |asks: &str, credentials: Option<Credentials>, expected: &str| {
         let simulated = guarded(asks, &["Bearer right"]);
         let seen = poll(&mut source(&simulated, |settings| settings.credentials = credentials)).await;
         assert_eq!(seen.outcome, Outcome::Unauthorized);
         let error = seen.error.unwrap();
         assert!(error.contains(expected) && !error.contains("s3cret"), "{error}");
     };
-    check(r#"Basic realm="x""#, Credentials::None, "give `username` and `password_file`").await;
+    check(r#"Basic realm="x""#, None, "give `username` and `password_file`").await;
     check(r#"Basic realm="x""#, alice(), "user or password is refused").await;
     check("Negotiate", alice(), "does not say how").await;
-    check(BEARER, Credentials::Token("wrong".to_owned()), "the token is refused").await;
+    check(BEARER, Some(Credentials::Bearer("wrong".to_owned())), "the token is refused").await;
 }
 
 #[tokio::test(start_paused = true)]
