@@ -22,7 +22,7 @@ pub(super) struct Service {
     pub(super) credentials: Option<Credentials>,
 }
 
-/// Reads `name`, `url`, `ca`, `cert`, `key`, `username`, `password_file` and `token_file`. The name is that of the
+/// Reads `name`, `url`, `ca`, `cert`, `key`, `user`, `password_file` and `token_file`. The name is that of the
 /// address' host, unless the file gives one.
 pub(super) fn read_service(section: &mut Section<'_>, environment: &Environment, example: &str) -> Option<Service> {
     let given_name = section.text("name").map(str::to_owned);
@@ -83,7 +83,7 @@ fn client_tls(material: TlsMaterial) -> Tls {
 
 /// Who asks; the outer None where the file says it wrongly.
 fn read_credentials(section: &mut Section<'_>, environment: &Environment) -> Option<Option<Credentials>> {
-    let user = section.text("username").map(str::to_owned);
+    let user = section.text("user").map(str::to_owned);
     let password = section.path("password_file");
     let token = section.path("token_file");
     let secret = |section: &Section<'_>, key: &str, path: PathBuf| {
@@ -99,22 +99,22 @@ fn read_credentials(section: &mut Section<'_>, environment: &Environment) -> Opt
         (None, None, None) => Some(None),
         (None, None, Some(path)) => secret(section, "token_file", path).map(|token| Some(Credentials::Bearer(token))),
         (Some(user), Some(_), None) if user.contains(':') => {
-            section.fault("username", "must hold no colon");
+            section.fault("user", "must hold no colon");
             None
         }
         (Some(user), Some(path), None) => {
             secret(section, "password_file", path).map(|password| Some(Credentials::Basic { user, password }))
         }
         (Some(_), None, None) => {
-            section.fault("password_file", "needed beside username: a file that holds the password");
+            section.fault("password_file", "needed beside user: a file that holds the password");
             None
         }
         (None, Some(_), None) => {
-            section.fault("username", "needed beside password_file");
+            section.fault("user", "needed beside password_file");
             None
         }
         (_, _, Some(_)) => {
-            section.fault("token_file", "says who asks by itself; leave username and password_file out");
+            section.fault("token_file", "says who asks by itself; leave user and password_file out");
             None
         }
     }

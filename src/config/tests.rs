@@ -128,6 +128,7 @@ fn every_commented_key_of_the_default_is_known_and_takes_its_value() {
             "source.registry[0].cert",
             "source.registry[0].key",
             "source.prometheus[0].token_file",
+            "source.prometheus[0].url",
             "source.prometheus[0].ca",
             "source.prometheus[0].cert",
             "source.prometheus[0].key",

@@ -162,7 +162,7 @@ impl Client {
     pub(super) fn shown(&self) -> String {
         let mut url = self.url.clone();
         // These fail only for addresses without a host, which are refused.
-        let _ = url.set_username("");
+        let _ = url.set_user("");
         let _ = url.set_password(None);
         url.as_str().trim_end_matches('/').to_owned()
     }
@@ -329,10 +329,8 @@ impl Client {
     fn unauthorized(&self, method: Method, path: &str, reply: &Reply, asked: Option<&Challenge>) -> Failure {
         let advice = match (&self.credentials, asked) {
             (_, _) if reply.status == 403 => "these credentials may not read it",
-            (None, _) => "give `username` and `password_file`",
-            (Some(Credentials::Bearer(_)), _) => {
-                "the token is refused; give another, or `username` and `password_file`"
-            }
+            (None, _) => "give `user` and `password_file`",
+            (Some(Credentials::Bearer(_)), _) => "the token is refused; give another, or `user` and `password_file`",
             (_, None) => "it does not say how it wants to be told who asks",
             (_, Some(Challenge::Basic)) => "user or password is refused",
             (_, Some(Challenge::Bearer { .. })) => "the token of its realm is refused; may this user read it?",
@@ -377,8 +375,8 @@ fn parsed(key: &str, text: &str) -> Result<Url, SetupError> {
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(SetupError::Address(format!("`{key}` must be http://host… or https://host…")));
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        let advice = "must hold no user and no password; give `username` and `password_file`";
+    if !url.user().is_empty() || url.password().is_some() {
+        let advice = "must hold no user and no password; give `user` and `password_file`";
         return Err(SetupError::Address(format!("`{key}` {advice}")));
     }
     if url.fragment().is_some() || (key == "url" && url.query().is_some()) {

@@ -78,7 +78,7 @@ impl Registry {
         format!(
             "[source]\ndocker = []\n[source.host]\nenabled = false\n\
              [[source.registry]]\nname = \"hub\"\nurl = \"https://127.0.0.1:{port}\"\nca = \"{place}/ca.pem\"\n\
-             username = \"alice\"\npassword_file = \"{place}/password\"\ninterval = \"5s\"\ntimeout = \"4900ms\"\n\
+             user = \"alice\"\npassword_file = \"{place}/password\"\ninterval = \"5s\"\ntimeout = \"4900ms\"\n\
              [[source.prometheus]]\nname = \"debug\"\nurl = \"http://127.0.0.1:{debug_port}/metrics\"\n\
              interval = \"2s\"\n"
         )

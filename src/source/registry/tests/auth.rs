@@ -39,7 +39,7 @@ async fn without_or_with_wrong_credentials_the_visit_says_so_and_shows_none() {
         let error = seen.error.unwrap();
         assert!(error.contains(expected) && !error.contains("s3cret"), "{error}");
     };
-    check(r#"Basic realm="x""#, None, "give `username` and `password_file`").await;
+    check(r#"Basic realm="x""#, None, "give `user` and `password_file`").await;
     check(r#"Basic realm="x""#, alice(), "user or password is refused").await;
     check("Negotiate", alice(), "does not say how").await;
     check(BEARER, Some(Credentials::Bearer("wrong".to_owned())), "the token is refused").await;
