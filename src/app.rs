@@ -21,10 +21,8 @@ use crate::source::recorder::{Settings, Vitals};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError};
 
-use lock::FileLock;
 use targets::{Planned, Planner};
 
-mod lock;
 pub mod targets;
 mod tls;
 
@@ -49,23 +47,6 @@ pub enum AppError {
     /// The configuration has faults.
     #[error("the configuration cannot be used:\n{0}")]
     Config(ConfigFaults),
-    /// Another recorder has the file.
-    #[error("{} is in use by another recorder{}: stop that one, or give this one another store.path", path.display(), holder.as_ref().map(|pid| format!(" (process {pid})")).unwrap_or_default())]
-    InUse {
-        /// The file.
-        path: PathBuf,
-        /// The process that has it, as far as it says so.
-        holder: Option<String>,
-    },
-    /// The lock beside the file cannot be taken.
-    #[error("lock {}: its directory must exist and be writable", path.display())]
-    Lock {
-        /// The lock file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        cause: std::io::Error,
-    },
     /// The store failed.
     #[error("use the store {}", path.display())]
     Store {
@@ -73,7 +54,7 @@ pub enum AppError {
         path: PathBuf,
         /// The cause.
         #[source]
-        cause: StoreError,
+        cause: Box<StoreError>,
     },
     /// The server's certificate or key cannot be used.
     #[error("use server.tls_cert and server.tls_key")]
@@ -116,8 +97,6 @@ pub struct Opened {
     clock: Clock,
     machine_name: String,
     store: Arc<Store>,
-    // Let go after the store.
-    _lock: FileLock,
 }
 
 /// The machine's own name for itself, the recorder's until its store keeps one.
@@ -152,15 +131,14 @@ impl Opened {
         let hostname = hostname();
         let mut config = load_config(config_path, &hostname).map_err(AppError::Config)?;
         let path = config.store_path.clone();
-        let lock = FileLock::take(&path)?;
-        let of_store = |cause| AppError::Store { path: path.clone(), cause };
+        let of_store = |cause| AppError::Store { path: path.clone(), cause: Box::new(cause) };
         let store = Store::Sqlite(Sqlite::open(&path, KINDS).map_err(of_store)?);
         let machine_name = store.machine_name(&hostname).map_err(of_store)?;
         if machine_name != hostname {
             config = load_config(config_path, &machine_name).map_err(AppError::Config)?;
         }
         let config_path = config_path.map(Path::to_owned);
-        Ok(Opened { config_path, config, clock, machine_name, store: Arc::new(store), _lock: lock })
+        Ok(Opened { config_path, config, clock, machine_name, store: Arc::new(store) })
     }
 
     /// The configuration in force.
@@ -175,7 +153,7 @@ pub async fn run(
     listeners: Vec<TcpListener>,
     mut control: mpsc::Receiver<Control>,
 ) -> Result<(), AppError> {
-    let Opened { config_path, mut config, clock, machine_name, store, _lock } = opened;
+    let Opened { config_path, mut config, clock, machine_name, store } = opened;
     config.notes.iter().for_each(|note| info!("{note}"));
     let vitals = Arc::new(Vitals::new(clock.now()));
     let recorder = Settings { host: machine_name.clone() };
@@ -224,7 +202,7 @@ pub async fn run(
 async fn known_targets(store: &Arc<Store>, path: &Path) -> Result<Vec<crate::store::TargetRecord>, AppError> {
     let store = Arc::clone(store);
     let known = tokio::task::spawn_blocking(move || store.targets()).await.map_err(|_| AppError::Panicked)?;
-    known.map_err(|cause| AppError::Store { path: path.to_owned(), cause })
+    known.map_err(|cause| AppError::Store { path: path.to_owned(), cause: Box::new(cause) })
 }
 
 fn retention(config: &Config) -> Retention {

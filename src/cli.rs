@@ -155,7 +155,7 @@ pub enum CliError {
     },
     /// The recording cannot be read.
     #[error("read the recording")]
-    Store(#[from] StoreError),
+    Store(#[source] Box<StoreError>),
     /// The question cannot be answered.
     #[error("{0}")]
     Answer(AnswerError),
@@ -176,9 +176,15 @@ pub enum CliError {
 impl From<AnswerError> for CliError {
     fn from(error: AnswerError) -> Self {
         match error {
-            AnswerError::Store(cause) => CliError::Store(cause),
+            AnswerError::Store(cause) => cause.into(),
             other => CliError::Answer(other),
         }
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(cause: StoreError) -> Self {
+        CliError::Store(Box::new(cause))
     }
 }
 

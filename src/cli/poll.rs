@@ -28,7 +28,8 @@ const CUT_OFF_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A target's whole name (docker/node-1) or its configured one (node-1); without it all are visited.
+    /// A target's whole name (docker/node-1), its configured one (node-1), or a source (docker); without it all
+    /// targets are visited.
     target: Option<String>,
     /// Print all that came, attributes included, as one JSON object a target and line.
     #[arg(long)]
@@ -61,15 +62,15 @@ pub(super) fn run(config: Option<&Path>, arguments: &Arguments) -> Result<(), Cl
     if failed > 0 { Err(CliError::Polls { failed, polled }) } else { Ok(()) }
 }
 
-/// The targets that a name means: the one with this whole name, else all with this configured name.
+/// The targets that a name means: the one with this whole name, else all with this configured name or source.
 fn select(planned: Vec<Planned>, wanted: Option<&str>) -> Result<Vec<Target>, CliError> {
     let targets: Vec<Target> = planned.into_iter().map(|planned| planned.target).collect();
     let Some(wanted) = wanted else { return Ok(targets) };
     let known: Vec<String> = targets.iter().map(|target| target.name.to_string()).collect();
     let is_whole = known.iter().any(|name| name == wanted);
-    let is_wanted = |target: &Target| {
-        let name = if is_whole { target.name.as_str() } else { target.name.name() };
-        name == wanted
+    let is_wanted = |target: &Target| match is_whole {
+        true => target.name.as_str() == wanted,
+        false => target.name.name() == wanted || target.name.source() == wanted,
     };
     let selected: Vec<Target> = targets.into_iter().filter(is_wanted).collect();
     if selected.is_empty() {

@@ -256,3 +256,6 @@ impl Drop for Reader<'_> {
         self.readers.returned.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,8 @@ pub(super) struct Known {
     counters: Box<[Option<i64>]>,
     /// What other sources knew of it when its facts were last asked for.
     pub(super) belongs: Option<Belongs>,
+    /// The beginning of the life that its last sample was of, where it was known.
+    sampled_life: Option<Timestamp>,
     /// Attributes of its parts.
     pub(super) shared: Attributes,
     /// Interfaces and devices that have been given their attributes.
@@ -91,9 +93,11 @@ impl Known {
         self.counters.iter().zip(counters(&stats.values)).any(fell)
     }
 
-    /// Remembers the counters of a sample.
-    pub(super) fn note_sample(&mut self, stats: &Stats) {
+    /// Remembers a sample of the life that began then. True if the one before was of the same life.
+    pub(super) fn note_sample(&mut self, stats: &Stats, began: Option<Timestamp>) -> bool {
         self.counters = counters(&stats.values).collect();
+        let before = std::mem::replace(&mut self.sampled_life, began);
+        began.is_some() && before == began
     }
 }
 

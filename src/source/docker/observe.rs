@@ -276,10 +276,12 @@ impl Building<'_> {
             stats.forget_network();
         }
         let began = began(known, started_before, stats.read);
+        let goes_on = known.note_sample(&stats, began);
         if self.is_podman {
             stats.synthesise_cpu_host(began);
+        } else if !goes_on {
+            stats.forget_cpu_host();
         }
-        known.note_sample(&stats);
         let at = stats.read.map_or(arrived, |read| self.ours(read));
         let since = began.map(|began| self.ours(began));
         let parts = |parts: Vec<(Box<str>, Box<[Value]>)>, known: &mut Known, host: &str| {

@@ -111,10 +111,11 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
         connection.pragma_query_value(None, "schema_version", |_| Ok(()))?;
         Ok(connection)
     };
+    let has_log = companion(path, "-wal").exists();
     match Connection::open_with_flags(path, flags).and_then(usable) {
         // Where its companions are missing and cannot be made, the file is read as one that nobody writes; and nobody
         // does, for a recorder would have made them.
-        Err(_) if !companion(path, "-wal").exists() => {
+        Err(_) if !has_log => {
             Connection::open_with_flags(immutable(path), flags | OpenFlags::SQLITE_OPEN_URI).and_then(usable)
         }
         opened => opened,

@@ -92,12 +92,11 @@ impl Writer {
 
 impl Memory {
     fn load(connection: &Connection, kinds: &HashMap<&'static str, KindQueries>) -> Result<Self, StoreError> {
-        let mut memory = Memory::default();
-        memory.last_poll = connection
+        let last_poll = connection
             .prepare_cached(queries::POLL_NEWEST_ID)
             .and_then(|mut statement| statement.query_row([], |row| row.get::<_, Option<i64>>(0)))
-            .during(OPERATION)?
-            .unwrap_or(0);
+            .during(OPERATION)?;
+        let mut memory = Memory { last_poll: last_poll.unwrap_or(0), ..Memory::default() };
         let mut statement = connection.prepare_cached(queries::TARGETS_ALL).during(OPERATION)?;
         let rows = statement.query_map([], |row| {
             let reach = |(started_ms, seen_until_ms)| Reach { started_ms, seen_until_ms };

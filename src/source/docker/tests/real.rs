@@ -66,3 +66,46 @@ async fn a_real_engine_answers() {
     let images = visit(&mut images, &clock).await;
     assert_eq!(images.outcome, Outcome::Ok, "{:?}", images.error);
 }
+
+/// Polls for as many rounds as `TACHOGRAPH_DOCKER_ROUNDS` says, a line each and one for each event.
+#[tokio::test]
+async fn a_real_engine_is_followed() {
+    let rounds = std::env::var("TACHOGRAPH_DOCKER_ROUNDS").ok().and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
+    let Some(url) = std::env::var("TACHOGRAPH_DOCKER_URL").ok().filter(|_| rounds > 0) else {
+        println!("not run: TACHOGRAPH_DOCKER_URL or TACHOGRAPH_DOCKER_ROUNDS is not set");
+        return;
+    };
+    let clock = Clock::System;
+    let mut docker = Docker::new(Settings::new("node-1", url), clock.clone()).unwrap();
+    let mut told = std::collections::HashSet::new();
+    for round in 0..rounds {
+        let started = clock.now();
+        let observed = docker.poll(Visit { started, timeout: Duration::from_secs(8) }).await;
+        let count = |name: &str| {
+            let batch = observed.batches.iter().find(|batch| batch.kind.name == name);
+            let seen = batch.map(|batch| batch.observations.as_slice()).unwrap_or_default();
+            let of =
+                |wanted: &dyn Fn(&crate::model::Observation) -> bool| seen.iter().filter(|one| wanted(one)).count();
+            (
+                seen.len(),
+                of(&|one| one.sample.is_some()),
+                of(&|one| one.attributes.is_some()),
+                of(&|one| one.ended.is_some()),
+            )
+        };
+        println!(
+            "round {round}: {:?} in {} ms, {} bytes, containers/samples/attributes/ended {:?}, {:?} {:?}",
+            observed.outcome,
+            clock.now().ms_since(started),
+            observed.bytes,
+            count("container"),
+            observed.missing,
+            observed.error,
+        );
+        for event in &observed.events {
+            println!("    {} {} {}", event.at, event.event_type, event.message);
+            assert!(told.insert((event.source_id.clone(), event.event_type)), "told twice: {event:?}");
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
+}

@@ -72,7 +72,7 @@ impl Engine {
 
     fn stats(&self, read: i64, cpu: i64) {
         let body = format!(
-            r#"{{"read":"{}","cpu_stats":{{"cpu_usage":{{"total_usage":{cpu}}}}},"networks":{{"eth0":{{"rx_bytes":1}}}}}}"#,
+            r#"{{"read":"{}","cpu_stats":{{"system_cpu_usage":7,"cpu_usage":{{"total_usage":{cpu}}}}},"networks":{{"eth0":{{"rx_bytes":1}}}}}}"#,
             time(read)
         );
         self.set("/v1.41/containers/a1/stats?stream=false&one-shot=true", &body);
@@ -327,4 +327,85 @@ async fn info_that_does_not_come_is_named() {
     let observed = engine.poll().await;
     assert_eq!(observed.missing, ["engine info"]);
     assert!(!batch(&observed, "engine").complete);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_bounded_for_one_engine_and_for_all() {
+    for (concurrency, shared, expected_ms) in [(256, None, 1_000), (2, None, 2_000), (256, Some(1), 4_000)] {
+        let mut engine = Engine::new();
+        let ids = ["a1", "b2", "c3", "d4"];
+        let lines = ids.map(|id| format!(r#"{{"Id":"{id}","State":"running"}}"#));
+        engine.set("/v1.41/containers/json?all=1", &format!("[{}]", lines.join(",")));
+        for id in ids {
+            engine.set(&format!("/v1.41/containers/{id}/json"), r#"{"State":{"Status":"running"}}"#);
+            let body = format!(r#"{{"read":"{}","cpu_stats":{{"cpu_usage":{{"total_usage":1}}}}}}"#, time(1));
+            let reply = CannedReply::ok(body).after(Duration::from_secs(1));
+            engine.canned().set(&format!("/v1.41/containers/{id}/stats?stream=false&one-shot=true"), reply);
+        }
+        engine.docker.bounds.concurrency = concurrency;
+        engine.docker.bounds.shared = shared.map(|permits| std::sync::Arc::new(tokio::sync::Semaphore::new(permits)));
+        let begun = engine.clock.now();
+        let observed = engine.poll().await;
+        assert_eq!(observed.outcome, Outcome::Ok, "{:?}", observed.missing);
+        assert_eq!(engine.clock.now().ms_since(begun), expected_ms, "{concurrency} {shared:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_engine_is_asked_in_its_own_words() {
+    for (version, stats, events, has_disk) in [
+        ("1.21", "stats?stream=false", "/v1.21/events?since=1795204800", false),
+        (
+            "1.24",
+            "stats?stream=false",
+            "/v1.24/events?since=1795204800.000000000&filters=%7B%22type%22%3A%5B%22container%22%2C%22image%22%5D%7D",
+            false,
+        ),
+        (
+            "1.44",
+            "stats?stream=false&one-shot=true",
+            "/v1.44/events?since=1795204800.000000000&filters=%7B%22type%22%3A%5B%22container%22%2C%22image%22%5D%7D",
+            true,
+        ),
+    ] {
+        let mut engine = Engine::new();
+        // Old engines tell their version in the body only, and the state in a text.
+        engine.set("/version", &format!(r#"{{"ApiVersion":"{version}"}}"#));
+        engine.set(
+            &format!("/v{version}/containers/json?all=1"),
+            r#"[{"Id":"a1","Names":["/web"],"Status":"Up 5 minutes"}]"#,
+        );
+        engine.set(&format!("/v{version}/containers/a1/json"), r#"{"State":{"Running":true}}"#);
+        engine.set(&format!("/v{version}/info"), "{}");
+        engine.poll().await;
+        engine.sleep(1).await;
+        let requests = engine.canned().take_requests();
+        let asked = |path: String| requests.contains(&path);
+        assert!(asked(format!("/v{version}/containers/a1/{stats}")), "{requests:?}");
+        assert!(asked(events.to_owned()), "{requests:?}");
+        assert_eq!(asked(format!("/v{version}/system/df")), has_disk, "{version}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_without_end_is_refused() {
+    let mut engine = Engine::new();
+    let lines = vec![r#"{"Id":"a"}"#; 10_001].join(",");
+    engine.set("/v1.41/containers/json?all=1", &format!("[{lines}]"));
+    assert_eq!(engine.poll().await.outcome, Outcome::TooLarge);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_machines_cpu_time_is_left_out_of_the_first_sample_of_a_life() {
+    let mut engine = Engine::new();
+    let mut seen = Vec::new();
+    for (second, cpu, started) in [(0, 100, -300), (10, 200, -300), (20, 50, 15), (30, 60, 15)] {
+        engine.stats(second, cpu);
+        engine.inspect("running", started);
+        let observed = engine.poll().await;
+        assert_eq!(sample(&observed).since, Some(at(started)));
+        seen.push(column(&CONTAINER, &sample(&observed).values, "cpu_host_seconds_total"));
+        engine.sleep(10).await;
+    }
+    assert_eq!(seen, [None, Some(7), None, Some(7)]);
 }

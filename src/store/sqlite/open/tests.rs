@@ -6,7 +6,7 @@ use crate::store::conformance::{KINDS, failed, node};
 use crate::store::sqlite::Sqlite;
 
 fn refusal(result: Result<Sqlite, StoreError>) -> String {
-    result.err().expect("it was opened").to_string()
+    result.expect_err("it was opened").to_string()
 }
 
 /// Both ways of opening refuse it with these words, and leave it as it is.
@@ -147,8 +147,8 @@ fn a_reader_sees_what_the_recorder_appends() {
 fn a_recording_whose_companions_cannot_be_made_is_read() {
     let directory = directory();
     let path = recording(&directory);
-    // A directory stands where the companion would be made, as nothing can be made on a read-only medium.
-    std::fs::create_dir(companion(&path, "-shm")).unwrap();
+    // A link to nowhere stands where the companion would be made: it can be neither made nor opened.
+    std::os::unix::fs::symlink("nowhere/at-all", companion(&path, "-shm")).unwrap();
     let reader = Sqlite::open_read_only(&path, KINDS).unwrap();
     assert_eq!(reader.polls(&node("a"), TimeRange::ALL).unwrap().inside.len(), 1);
     // With a log that it cannot read along, it would be another state of the recording.
