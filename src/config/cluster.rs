@@ -137,10 +137,6 @@ fn read_masters(section: &mut Section<'_>, environment: &Environment, wish: TlsW
             if digest.is_some() {
                 section.fault("zk_digest_file", "is for zk; leave it out beside masters");
             }
-            if urls.is_empty() {
-                section.fault("masters", "must not be empty");
-                return None;
-            }
             Some(MasterSource::Listed(urls))
         }
         (None, Some(zk)) => {
@@ -211,7 +207,7 @@ pub(super) fn read_marathon(
             let timing = read_timing(&mut section, Timing { interval: marathon::INTERVAL, ..common });
             let access = read_access(&mut section, environment);
             let urls = read_urls(&mut section, "urls", access.wish);
-            if urls.as_ref().is_none_or(Vec::is_empty) && (urls.is_some() || !section.has("urls")) {
+            if urls.is_none() && !section.has("urls") {
                 section.fault("urls", "needed: such as [\"http://10.0.0.1:8080\"]");
             }
             let reply_max_bytes = read_reply_max(&mut section, marathon::REPLY_MAX_BYTES);
@@ -346,6 +342,9 @@ fn read_secret(section: &Section<'_>, key: &str, path: &std::path::Path, environ
 /// Addresses of a list; None where the key is not given.
 fn read_urls(section: &mut Section<'_>, key: &'static str, wish: TlsWish) -> Option<Vec<String>> {
     let texts = section.texts(key)?;
+    if texts.is_empty() && key != "agents" {
+        section.fault(key, "must not be empty");
+    }
     let mut urls = Vec::new();
     for (index, text) in texts.iter().enumerate() {
         match parse_url(text, wish) {

@@ -74,7 +74,9 @@ fn parse_labels(mut text: &str) -> Option<(BTreeMap<String, String>, &str)> {
 mod tests {
     use super::*;
 
-    fn check(line: &str, expected: Option<(&str, &[(&str, &str)], f64)>) {
+    type Expected<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
+
+    fn check(line: &str, expected: Option<Expected<'_>>) {
         let expected = expected.map(|(name, labels, value)| Labelled {
             name: name.to_owned(),
             labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),

@@ -71,6 +71,9 @@ struct Server {
     version: Option<String>,
 }
 
+/// What a server said, and in how many bytes.
+type Answer = Result<(Said, u64), Failure>;
+
 /// How a server is asked.
 #[derive(Debug)]
 enum By {
@@ -109,7 +112,7 @@ impl ZooKeeper {
         self.observe(visit, answers)
     }
 
-    fn observe(&mut self, visit: Visit, answers: Vec<(Result<(Said, u64), Failure>, Timestamp)>) -> Observed {
+    fn observe(&mut self, visit: Visit, answers: Vec<(Answer, Timestamp)>) -> Observed {
         let mut servers = Vec::with_capacity(answers.len());
         let mut metrics = Vec::new();
         let mut events = Vec::new();
@@ -251,7 +254,7 @@ impl Server {
         })
     }
 
-    async fn ask(&self, deadline: Instant) -> Result<(Said, u64), Failure> {
+    async fn ask(&self, deadline: Instant) -> Answer {
         match &self.by {
             By::Admin(http) => {
                 let path = "/commands/monitor";

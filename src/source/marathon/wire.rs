@@ -200,7 +200,7 @@ pub(super) fn parse_metrics(body: &[u8]) -> Result<Vec<Metric>, serde_json::Erro
     for (group, names) in &groups {
         let Json::Object(names) = names else { continue };
         for (name, fields) in names {
-            numbers(name, "", fields, &mut |field, value| {
+            numbers("", fields, &mut |field, value| {
                 let is_counter = field == "count" || (group == "counters" && field == "value");
                 let labels = BTreeMap::from([("field".to_owned(), field.to_owned())]);
                 metrics.push(Metric { number: Labelled { name: name.clone(), labels, value }, is_counter });
@@ -210,7 +210,7 @@ pub(super) fn parse_metrics(body: &[u8]) -> Result<Vec<Metric>, serde_json::Erro
     Ok(metrics)
 }
 
-fn numbers(name: &str, path: &str, value: &Json, found: &mut impl FnMut(&str, f64)) {
+fn numbers(path: &str, value: &Json, found: &mut impl FnMut(&str, f64)) {
     let below = |part: &str| if path.is_empty() { part.to_owned() } else { format!("{path}/{part}") };
     match value {
         Json::Number(number) => {
@@ -218,9 +218,9 @@ fn numbers(name: &str, path: &str, value: &Json, found: &mut impl FnMut(&str, f6
                 found(if path.is_empty() { "value" } else { path }, number);
             }
         }
-        Json::Object(object) => object.iter().for_each(|(part, value)| numbers(name, &below(part), value, found)),
+        Json::Object(object) => object.iter().for_each(|(part, value)| numbers(&below(part), value, found)),
         Json::Array(list) => {
-            list.iter().enumerate().for_each(|(index, value)| numbers(name, &below(&index.to_string()), value, found));
+            list.iter().enumerate().for_each(|(index, value)| numbers(&below(&index.to_string()), value, found));
         }
         Json::Bool(_) | Json::Null | Json::String(_) => {}
     }

@@ -45,7 +45,7 @@ pub(super) fn leader_changed(
 }
 
 /// No master leads any more, as far as can be seen.
-pub(super) fn leaderless(target: &TargetName, cluster: &str, visit: Visit, why: String) -> Event {
+pub(super) fn leaderless(target: &TargetName, cluster: &str, visit: Visit, why: &str) -> Event {
     Event {
         at: visit.started,
         severity: Severity::Error,

@@ -171,7 +171,7 @@ impl Masters {
         if good.is_empty()
             && let Some(failure) = failures.into_values().next()
         {
-            events.extend(self.note_leaderless(visit, "no master answers".to_owned()));
+            events.extend(self.note_leaderless(visit, "no master answers"));
             return Observed { events, bytes, ..Observed::failed(failure.outcome, failure.message) };
         }
         let mut cluster = Observation {
@@ -184,7 +184,7 @@ impl Masters {
             let why = self.why_leaderless(&good);
             missing.push(format!("the cluster's numbers: {why}"));
             error = error.or_else(|| Some(why.clone()));
-            events.extend(self.note_leaderless(visit, why));
+            events.extend(self.note_leaderless(visit, &why));
             self.shared.set_leader(None);
         }
         let mut masters = Vec::with_capacity(self.processes.len());
@@ -316,7 +316,7 @@ impl Masters {
     }
 
     /// An event at the beginning of a time without a leader.
-    fn note_leaderless(&mut self, visit: Visit, why: String) -> Option<Event> {
+    fn note_leaderless(&mut self, visit: Visit, why: &str) -> Option<Event> {
         if self.is_leaderless || self.office.is_none() {
             return None;
         }

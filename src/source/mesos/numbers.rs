@@ -2,6 +2,7 @@
 //!
 //! What fills no column is left over and goes to kind `metric`, so that nothing of a reply is dropped. Pure.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
@@ -79,11 +80,11 @@ impl Numbers {
 
     /// Adds a number; the first of a name holds.
     pub(super) fn add(&mut self, name: impl Into<Box<str>>, number: f64) {
-        let name = name.into();
-        if self.by_name.contains_key(&name) {
-            self.repeated.push(name.into());
-        } else {
-            self.by_name.insert(name, number);
+        match self.by_name.entry(name.into()) {
+            Entry::Vacant(place) => {
+                place.insert(number);
+            }
+            Entry::Occupied(known) => self.repeated.push(known.key().to_string()),
         }
     }
 

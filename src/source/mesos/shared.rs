@@ -23,14 +23,17 @@ pub(super) struct Leader {
     pub(super) elected: Option<Timestamp>,
 }
 
+/// Labels, and numbers by name; the labels of a part come on top of those of its process.
+pub(super) type LeftOver = (BTreeMap<String, String>, Vec<(Box<str>, f64)>);
+
 /// Numbers of one process that fill no column.
 #[derive(Debug, Clone)]
 pub(super) struct Rest {
     pub(super) at: Timestamp,
     /// When the process started.
     pub(super) since: Option<Timestamp>,
-    /// Labels and numbers by name; the labels of a part, such as an executor, come on top of those of the process.
-    pub(super) parts: Vec<(BTreeMap<String, String>, Vec<(Box<str>, f64)>)>,
+    /// Of the process itself and of its parts, such as executors.
+    pub(super) parts: Vec<LeftOver>,
 }
 
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ const TASK: &str = "shop_api.instance-0b1c2d3e-1111-11ee-a000-0242ac110002._app.
 fn engine(env: &str) -> Canned {
     let canned = Canned::new();
     canned.set_streams_stay_open(true);
-    let mut set = |path: &str, body: String| canned.set(path, CannedReply::ok(body));
+    let set = |path: &str, body: String| canned.set(path, CannedReply::ok(body));
     set("/_ping", "OK".to_owned());
     set("/version", r#"{"ApiVersion":"1.41","MinAPIVersion":"1.12","Version":"20.10"}"#.to_owned());
     set("/v1.41/info", r#"{"Containers":1}"#.to_owned());
