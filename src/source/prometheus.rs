@@ -93,7 +93,7 @@ pub(crate) fn origin_and_path(url: &str) -> Result<(String, String), SetupError>
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
         return wrong("`url` must be http://host… or https://host…".to_owned());
     }
-    if !parsed.user().is_empty() || parsed.password().is_some() {
+    if !parsed.username().is_empty() || parsed.password().is_some() {
         return wrong("`url` must hold no user and no password; give `user` and `password_file`".to_owned());
     }
     let path = match parsed.query() {

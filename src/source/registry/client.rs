@@ -162,7 +162,7 @@ impl Client {
     pub(super) fn shown(&self) -> String {
         let mut url = self.url.clone();
         // These fail only for addresses without a host, which are refused.
-        let _ = url.set_user("");
+        let _ = url.set_username("");
         let _ = url.set_password(None);
         url.as_str().trim_end_matches('/').to_owned()
     }
@@ -375,7 +375,7 @@ fn parsed(key: &str, text: &str) -> Result<Url, SetupError> {
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(SetupError::Address(format!("`{key}` must be http://host… or https://host…")));
     }
-    if !url.user().is_empty() || url.password().is_some() {
+    if !url.username().is_empty() || url.password().is_some() {
         let advice = "must hold no user and no password; give `user` and `password_file`";
         return Err(SetupError::Address(format!("`{key}` {advice}")));
     }
