@@ -1,5 +1,5 @@
 //! What the recorder itself notices, seen through the API: counters that fall, skipped ticks, dropped snapshots,
-//! attributes that change too often.
+//! attributes that change too often, a clock that is stepped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tachograph::clock::Clock;
+use tachograph::clock::{Clock, ManualClock};
 use tachograph::model::{KindBatch, Outcome, TargetName};
 use tachograph::sampler::{Context, Retention, Sampler, Target};
 use tachograph::source::docker::kinds::CONTAINER;
-use tachograph::source::recorder::{Settings, Vitals};
+use tachograph::source::recorder::Vitals;
 use tachograph::source::{Observed, Source, Visit};
 use tachograph::store::Store;
 
-use crate::contract::world::{Seen, poll, saw};
+use crate::contract::world::{Seen, many_ids, poll, saw};
 use crate::harness::Served;
 use crate::harness::seeded::{stores, t};
-use crate::harness::time::now_ms;
+use crate::harness::time::{now_ms, parse_ms};
 
 /// What a made-up source does at each visit, told the number of the visit and its time.
 type Behaviour = fn(i64, i64) -> (Duration, Vec<Seen>);
@@ -57,14 +57,25 @@ impl Source for MadeUp {
 
 /// Samples made-up sources, each every second, for so long; gives what was stored, served.
 fn sampled(store: Store, sources: &[(&str, Behaviour)], runs: Duration) -> Served {
+    sampled_by(&Clock::System, store, sources, runs, || {})
+}
+
+/// The same by another clock, with something that happens half-way. The first target tells the recorder's own events.
+fn sampled_by(
+    clock: &Clock,
+    store: Store,
+    sources: &[(&str, Behaviour)],
+    runs: Duration,
+    half_way: impl FnOnce(),
+) -> Served {
     let store = Arc::new(store);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let mut sampler = Sampler::start(Context {
             store: Arc::clone(&store),
-            clock: Clock::System,
-            vitals: Arc::new(Vitals::new(Clock::System.now())),
-            recorder: Settings { host: "here".to_owned() }.target(),
+            clock: clock.clone(),
+            vitals: Arc::new(Vitals::new(clock.now())),
+            recorder: TargetName::from_full(sources[0].0),
             known: Vec::new(),
             retention: Retention { samples: None, events: None },
         });
@@ -84,7 +95,9 @@ fn sampled(store: Store, sources: &[(&str, Behaviour)], runs: Duration) -> Serve
             }
         };
         sampler.apply(sources.iter().map(target).collect());
-        tokio::time::sleep(runs).await;
+        tokio::time::sleep(runs / 2).await;
+        half_way();
+        tokio::time::sleep(runs / 2).await;
         sampler.stop("the test is over").await;
     });
     Served::over(store, &[("docker/a", &["container"])], now_ms())
@@ -123,6 +136,33 @@ fn a_counter_that_fell_within_a_life_is_an_event_and_no_increase() {
     }
 }
 
+/// One core, in a life that began a minute ago.
+fn steady(number: i64, at: i64) -> (Duration, Vec<Seen>) {
+    let seen = Seen::new("a", "x", at, 1_700_000_000_000, 0).value("cpu_usage_seconds_total", number * 1_000_000_000);
+    (Duration::ZERO, vec![seen])
+}
+
+#[test]
+fn a_clock_stepped_back_is_an_event_and_samples_go_in_at_the_stepped_time() {
+    for (_, store) in stores() {
+        let begun = now_ms();
+        let manual = ManualClock::starting_at(Clock::System.now());
+        let clock = Clock::Manual(manual.clone());
+        let step = || manual.step_ms(-600_000);
+        let served = sampled_by(&clock, store, &[("docker/a", steady)], Duration::from_secs(8), step);
+        let told = events(&served, "clock_stepped");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0]["message"].as_str().unwrap().contains("back by 10 min"), "{}", told[0]);
+        let table = served.table("samples/container?start=-1h&end=2100-01-01&id=x");
+        let stepped = table.column("time").iter().filter(|time| parse_ms(time) < begun - 300_000).count();
+        assert!(stepped >= 2 && table.rows.len() - stepped >= 2, "{table:?}");
+        // In the order of their times the counter falls where the stepped ones end: never a negative increase.
+        let increases =
+            served.table("range/container?start=-1h&end=2100-01-01&step=1mo&id=x&fields=cpu_usage_seconds_total");
+        assert!(increases.numbers("cpu_usage_seconds_total").into_iter().flatten().all(|amount| amount >= 0.0));
+    }
+}
+
 /// Takes longer than its interval, and does not care for its timeout.
 fn slow(_: i64, at: i64) -> (Duration, Vec<Seen>) {
     (Duration::from_millis(1_200), vec![Seen::new("a", "x", at, at - 1_000, 1)])
@@ -139,9 +179,7 @@ fn a_tick_that_finds_its_target_still_polled_is_skipped_and_recorded() {
 
 /// More samples at once than half of the queue holds.
 fn huge(_: i64, at: i64) -> (Duration, Vec<Seen>) {
-    static IDS: std::sync::OnceLock<Vec<&'static str>> = std::sync::OnceLock::new();
-    let ids = IDS.get_or_init(|| (0..40_000).map(|number| &*format!("{number:05}").leak()).collect());
-    (Duration::ZERO, ids.iter().map(|id| Seen::new("a", id, at, at - 1_000, 1)).collect())
+    (Duration::ZERO, many_ids().iter().map(|id| Seen::new("a", id, at, at - 1_000, 1)).collect())
 }
 
 #[test]

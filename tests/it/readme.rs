@@ -79,7 +79,7 @@ fn the_times_and_filters_of_the_readme_are_understood() {
         let reply = served.get(&format!("range/container?start={start}&end=now&step=all"));
         assert_eq!(reply.status, 200, "{time}: {}", reply.text());
     }
-    for filter in filters {
+    for filter in filters.into_iter().filter(|filter| filter.contains('=')) {
         for filter in filter.split(", ") {
             let reply = served.get(&format!("range/container?{filter}"));
             assert_eq!(reply.status, 200, "{filter}: {}", reply.text());

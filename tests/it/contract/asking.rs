@@ -1,6 +1,10 @@
 //! What may be asked: times, ranges, steps, filters, defaults; and what is refused, with what is said.
 
-use super::world::{HOSTILE, both};
+use tachograph::model::Outcome;
+
+use super::world::{HOSTILE, Seen, TARGETS, both, many_ids, poll, saw};
+use crate::harness::Served;
+use crate::harness::seeded::{stores, t};
 use crate::harness::time::parse_ms;
 
 /// 03:00 to 03:20, all that was recorded but its last instant.
@@ -168,6 +172,21 @@ fn too_many_cells_are_refused_with_what_would_fit() {
         assert_eq!(problem["status"], 400, "{problem}");
         assert!(problem["detail"].as_str().unwrap().contains("5000000 cells"), "{problem}");
     });
+}
+
+#[test]
+fn too_many_series_are_refused_with_what_would_narrow_them() {
+    let [(_, store), _] = stores();
+    let at = t("03:00:00");
+    let seen = many_ids().iter().take(10_001).map(|id| Seen::new("node-1", id, at, at - 1_000, 1));
+    let recorded = saw(poll("docker/node-1", at, Outcome::Ok), seen.collect());
+    let served = Served::start(store, &[recorded], &TARGETS, t("04:10:00"));
+    let problem = served.problem(&format!("range/container?{WHOLE}&step=all&fields=memory_usage_bytes&agg=count"));
+    assert_eq!(problem["status"], 400, "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("10000 series") && detail.contains("group_by"), "{detail}");
+    let grouped = format!("range/container?{WHOLE}&step=all&fields=cpu_usage_seconds_total&agg=last&group_by=host");
+    assert_eq!(served.table(&grouped).only("cpu_usage_seconds_total"), "10.001");
 }
 
 #[test]

@@ -94,6 +94,12 @@ impl Seen {
     }
 }
 
+/// Forty thousand ids.
+pub(crate) fn many_ids() -> &'static [&'static str] {
+    static IDS: std::sync::OnceLock<Vec<&'static str>> = std::sync::OnceLock::new();
+    IDS.get_or_init(|| (0..40_000).map(|number| &*format!("{number:05}").leak()).collect())
+}
+
 /// What a good poll saw.
 pub(crate) fn saw(poll: Poll, seen: Vec<Seen>) -> Snapshot {
     let observations = seen.into_iter().map(Seen::observation).collect();

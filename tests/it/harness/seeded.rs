@@ -31,7 +31,7 @@ pub(crate) struct Served {
 /// An empty store of each sort, with its name.
 pub(crate) fn stores() -> [(&'static str, Store); 2] {
     let path = reaper::directory().join("store.db");
-    [("memory", Store::Memory(Memory::default())), ("sqlite", Store::Sqlite(Sqlite::open(&path, KINDS).unwrap()))]
+    [("memory", Store::Memory(Memory::new(KINDS))), ("sqlite", Store::Sqlite(Sqlite::open(&path, KINDS).unwrap()))]
 }
 
 /// Milliseconds of `HH:MM:SS` on the day that seeded worlds live in.
