@@ -26,6 +26,9 @@ const ENTITIES_A_PAGE: usize = 500;
 const STRETCH_REACH_MS: i64 = 86_400_000;
 /// Longest time whose polls are read at once, after a time without any: 70,000 polls every 10 s.
 const POLLS_PIECE_MAX_MS: i64 = 8 * RUN_MS;
+/// How near a range an entity must have been seen for the gaps of its target to matter: who asks about an outage
+/// asks within a day of it.
+const TARGETS_REACH_MS: i64 = 86_400_000;
 /// How far before a range ticks are read, so that a gap that reaches into it has its cause.
 const TICKS_REACH_MS: i64 = 600_000;
 
@@ -79,7 +82,7 @@ impl Stop {
 
 /// The answer to a range request.
 pub fn range(store: &Store, request: &RangeRequest, stop: &Stop) -> Result<Frame, AnswerError> {
-    let mut reader = RangeReader { store, stop, request, seen: HashMap::new(), targets: Targets::default() };
+    let mut reader = RangeReader { store, stop, request, seen: HashMap::new() };
     let Some(top) = &request.top else {
         let mut evaluation = Evaluation::new(request, None);
         reader.fold_all(&mut evaluation, |_| true, |_, _| {})?;
@@ -98,7 +101,6 @@ pub fn range(store: &Store, request: &RangeRequest, stop: &Stop) -> Result<Frame
     )?;
     let keep = evaluate::largest(ranking.finish(None), top.count);
     let entities: HashSet<&Identity> = keep.iter().filter_map(|key| identities.get(key)).flatten().collect();
-    reader.targets = Targets::default();
     let mut evaluation = Evaluation::new(request, Some(&keep));
     reader.fold_all(&mut evaluation, |entity| entities.contains(&entity.identity), |_, _| {})?;
     let gaps = reader.gaps()?;
@@ -111,7 +113,6 @@ struct RangeReader<'a> {
     stop: &'a Stop,
     request: &'a RangeRequest,
     seen: HashMap<TargetName, Arc<Seen>>,
-    targets: Targets,
 }
 
 impl RangeReader<'_> {
@@ -158,11 +159,7 @@ impl RangeReader<'_> {
             evaluation.fold(entity, pass, run, seen.as_deref());
             ControlFlow::Continue(())
         })?;
-        let key = evaluation.end_pass(entity, pass, seen.as_deref())?;
-        if key.is_some() && self.request.coverage {
-            self.targets.note(&entity.target);
-        }
-        Ok(key)
+        Ok(evaluation.end_pass(entity, pass, seen.as_deref())?)
     }
 
     fn seen(&mut self, target: &TargetName) -> Result<Arc<Seen>, AnswerError> {
@@ -174,13 +171,24 @@ impl RangeReader<'_> {
         Ok(seen)
     }
 
+    /// The gaps of every target that has something the filter passes, in the range or near it: a range that lies
+    /// within a gap has no series to tell why.
     fn gaps(&mut self) -> Result<Option<Vec<Gap>>, AnswerError> {
         if !self.request.coverage {
             return Ok(None);
         }
+        let (kind, range, filter) = (self.request.kind, self.request.range, &self.request.filter);
+        let near = TimeRange::new(range.start().plus_ms(-TARGETS_REACH_MS), range.end().plus_ms(TARGETS_REACH_MS));
+        let mut targets = Targets::default();
+        for_each_entity(self.store, kind, near.unwrap_or(range), None, |entity| {
+            if entity.versions.iter().any(|version| filter.matches(kind, &entity.identity, &version.attributes)) {
+                targets.note(&entity.target);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
         let mut gaps = Vec::new();
-        for target in std::mem::take(&mut self.targets).into_sorted() {
-            gaps.extend(self.seen(&target)?.gaps(self.request.range));
+        for target in targets.into_sorted() {
+            gaps.extend(self.seen(&target)?.gaps(range));
         }
         Ok(Some(gaps))
     }
