@@ -1,7 +1,7 @@
 //! Kind `metric`: a number with a name and labels that has no kind of its own, from whichever source tells it.
 //!
 //! Whether a number only grows is a fact of each series, not of the kind, so there are two columns: `value` holds the
-//! number of every series as it was exposed, `value_total` holds it once more for those that are counters. A counter
+//! number of every series as it was exposed, `counted_total` holds it once more for those that are counters. A counter
 //! is thus increased, rated and carried across restarts like any other, and nothing adds up differences of a gauge.
 //! Must not know: which source fills it.
 
@@ -50,7 +50,7 @@ pub static METRIC: Kind = Kind {
             high_water: false,
         },
         Column {
-            name: "value_total",
+            name: "counted_total",
             stored: "value_counted",
             unit: "",
             help: "The same number, only of a series that is a counter.",
@@ -65,7 +65,7 @@ pub static METRIC: Kind = Kind {
         "value_per_second",
         "per_second",
         "How fast a counter grew.",
-        Formula::Rate { counters: &["value_total"] },
+        Formula::Rate { counters: &["counted_total"] },
     )
     .headline()],
     display: &["target", "name", "labels"],
