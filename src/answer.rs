@@ -27,7 +27,8 @@ const STRETCH_REACH_MS: i64 = 86_400_000;
 /// How near a range an entity must have been seen for the gaps of its target to matter: who asks about an outage
 /// asks within a day of it.
 const TARGETS_REACH_MS: i64 = 86_400_000;
-/// How far before a range ticks are read, so that a gap that reaches into it has its cause.
+/// How far around a range ticks are read, so that a gap that reaches into it has its cause: as long as a range takes
+/// to settle, so that what comes later changes nothing.
 const TICKS_REACH_MS: i64 = 600_000;
 
 /// Why there is no answer.
@@ -166,7 +167,7 @@ impl RangeReader<'_> {
 /// When a target was seen in a range, and a little around it.
 fn seen(store: &Store, target: &TargetName, range: TimeRange) -> Result<Seen, AnswerError> {
     let mut seen = Seen::new(target.clone());
-    let around = TimeRange::new(range.start().plus_ms(-TICKS_REACH_MS), range.end());
+    let around = TimeRange::new(range.start().plus_ms(-TICKS_REACH_MS), range.end().plus_ms(TICKS_REACH_MS));
     let mut is_first = true;
     let mut after = None;
     for piece in around.unwrap_or(range).pieces(RUN_MS) {
