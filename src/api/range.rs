@@ -44,7 +44,7 @@ pub(crate) async fn range(ask: &Ask, kind: &'static Kind) -> Result<Response, Pr
         ask.pairs.iter().filter(|(name, _)| Label::find(kind, name).is_some()).cloned().collect();
     let (context, format) = (Arc::clone(context), ask.format);
     let producer = move |out: &mut Output| -> Result<Ending, Failure> {
-        let frame = answer::range(&context.store, &request).map_err(Problem::from)?;
+        let frame = answer::range(&context.store, &request, &out.stop()).map_err(Problem::from)?;
         match format {
             Format::Json => json::frame(out, &frame, &request, &filters)?,
             Format::Csv => csv::frame(out, &frame)?,
