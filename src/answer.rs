@@ -24,12 +24,13 @@ const ENTITIES_A_PAGE: usize = 500;
 /// How far beyond the end of a range a stretch that reaches into it can end: three of the longest polling
 /// intervals that the configuration takes.
 const STRETCH_REACH_MS: i64 = 86_400_000;
-/// Longest time whose polls are read at once, after a time without any: 70,000 polls every 10 s.
-const POLLS_PIECE_MAX_MS: i64 = 8 * RUN_MS;
 /// How near a range an entity must have been seen for the gaps of its target to matter: who asks about an outage
 /// asks within a day of it.
 const TARGETS_REACH_MS: i64 = 86_400_000;
-/// How far before a range ticks are read, so that a gap that reaches into it has its cause.
+/// Longest time whose polls are read at once, after a time without any: 70,000 polls every 10 s.
+const POLLS_PIECE_MAX_MS: i64 = 8 * RUN_MS;
+/// How far around a range ticks are read, so that a gap that reaches into it has its cause: as long as a range takes
+/// to settle, so that what comes later changes nothing.
 const TICKS_REACH_MS: i64 = 600_000;
 
 /// Why there is no answer.
@@ -233,14 +234,14 @@ impl Runs<'_> {
     }
 }
 
-/// When a target was seen in a range, and a little before it.
+/// When a target was seen in a range, and a little around it.
 fn seen(store: &Store, target: &TargetName, range: TimeRange, stop: &Stop) -> Result<Seen, AnswerError> {
     let mut seen = Seen::new(target.clone());
     let newest =
         store.targets()?.into_iter().find(|record| record.target == *target).and_then(|record| record.last_poll);
     let until = newest.map_or(range.start(), |newest| newest.poll.started.plus_ms(TICKS_REACH_MS));
     let mut from = range.start().plus_ms(-TICKS_REACH_MS);
-    let until = range.end().min(until).max(range.start());
+    let until = range.end().plus_ms(TICKS_REACH_MS).min(until).max(range.start());
     let (mut is_first, mut piece_ms, mut after) = (true, RUN_MS, None);
     while let Some(piece) = TimeRange::new(from, from.plus_ms(piece_ms).min(until)).filter(|piece| !piece.is_empty()) {
         stop.check()?;

@@ -25,7 +25,7 @@ type Behaviour = fn(i64, i64) -> (Duration, Vec<Seen>);
 
 struct MadeUp {
     target: TargetName,
-    visits: AtomicI64,
+    visits: Arc<AtomicI64>,
     behaviour: Behaviour,
 }
 
@@ -81,7 +81,8 @@ fn sampled_by(
         });
         let target = |(name, behaviour): &(&str, Behaviour)| {
             let (name, behaviour) = (TargetName::from_full(name), *behaviour);
-            let target = name.clone();
+            // A source that is built anew goes on counting.
+            let (target, visits) = (name.clone(), Arc::new(AtomicI64::new(0)));
             Target {
                 name,
                 address: "nowhere".to_owned(),
@@ -89,8 +90,8 @@ fn sampled_by(
                 timeout: Duration::from_millis(900),
                 fingerprint: String::new(),
                 build: Arc::new(move || {
-                    let target = target.clone();
-                    Ok(Box::new(MadeUp { target, visits: AtomicI64::new(0), behaviour }) as Box<dyn Source>)
+                    let (target, visits) = (target.clone(), Arc::clone(&visits));
+                    Ok(Box::new(MadeUp { target, visits, behaviour }) as Box<dyn Source>)
                 }),
             }
         };

@@ -288,7 +288,8 @@ fn read_openmetrics(text: &str) -> BTreeMap<String, Family> {
             match word {
                 "TYPE" => {}
                 "HELP" => {
-                    assert!(!said.replace("\\\\", "").replace("\\\"", "").replace("\\n", "").contains(['\\', '"']))
+                    let unescaped = said.replace("\\\\", "").replace("\\\"", "").replace("\\n", "");
+                    assert!(!unescaped.contains(['\\', '"']), "{line}");
                 }
                 "UNIT" => {
                     assert!(name.ends_with(&format!("_{said}")), "a unit ends the name: {line}");
