@@ -81,7 +81,7 @@ pub struct Context {
     /// Who may ask; None: everybody who reaches the address.
     pub token: Option<Token>,
     /// Distinguishes this store's content from any other's, so that entity tags of one never match answers of the
-    /// other: something made with the file, such as its machine name and the time of its creation.
+    /// other: the name drawn for it, and the time the file was made.
     pub salt: String,
     /// Bounds on answering.
     pub limits: Limits,

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use super::{AnswerError, for_each_entity};
+use super::{AnswerError, Stop, for_each_entity};
 use crate::model::{TargetName, TimeRange, Timestamp};
 use crate::query::diff::Diff;
 use crate::query::request::{DiffRequest, Selected};
@@ -26,7 +26,7 @@ struct Polled {
 }
 
 /// The answer to a diff request.
-pub fn diff(store: &Store, request: &DiffRequest) -> Result<Diff, AnswerError> {
+pub fn diff(store: &Store, request: &DiffRequest, stop: &Stop) -> Result<Diff, AnswerError> {
     let mut diff = Diff::default();
     let mut targets = HashMap::new();
     for selected in &request.kinds {
@@ -34,7 +34,7 @@ pub fn diff(store: &Store, request: &DiffRequest) -> Result<Diff, AnswerError> {
         let Some(interval_ms) = interval_ms else { continue };
         let question = |window| request.numbers(selected, window, interval_ms);
         if let (Some(before), Some(after)) = (question(request.before), question(request.after)) {
-            let frames = (super::range(store, &before)?, super::range(store, &after)?);
+            let frames = (super::range(store, &before, stop)?, super::range(store, &after, stop)?);
             diff.compare(&frames.0, &frames.1, (&before.edges, &after.edges));
         }
     }

@@ -22,7 +22,7 @@ pub(crate) async fn diff(ask: &Ask) -> Result<Response, Problem> {
     let name = file_name("diff", request.range);
     let (format, form) = (ask.format, ask.form());
     let producer = move |out: &mut Output| -> Result<Ending, Failure> {
-        let diff = answer::diff(&context.store, &request).map_err(Problem::from)?;
+        let diff = answer::diff(&context.store, &request, &out.stop()).map_err(Problem::from)?;
         match format {
             Format::Json => print::json(out, &request, &diff)?,
             Format::Csv | Format::Lines => print::rows(out, form, &request, &diff)?,

@@ -47,7 +47,7 @@ pub(crate) async fn range(ask: &Ask, kind: &'static Kind) -> Result<Response, Pr
     let (context, format, form) = (Arc::clone(context), ask.format, ask.form());
     let producer = move |out: &mut Output| -> Result<Ending, Failure> {
         let began_ms = context.clock.monotonic_ms();
-        let (frame, plan) = answer::range_with_plan(&context.store, &request).map_err(Problem::from)?;
+        let (frame, plan) = answer::range_with_plan(&context.store, &request, &out.stop()).map_err(Problem::from)?;
         let took_ms = context.clock.monotonic_ms().saturating_sub(began_ms);
         match format {
             Format::Json if request.explain => {

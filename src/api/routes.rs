@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
+use hyper::body::Body as _;
 use warp::filters::BoxedFilter;
 use warp::http::header::{
-    CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use warp::http::{HeaderMap, Method};
 use warp::reply::Response;
@@ -128,6 +129,10 @@ async fn answer(context: Arc<Context>, method: &Method, path: &str, query: &str,
     let mut response = dispatch(context, method, path, query, headers).await.unwrap_or_else(Problem::into_response);
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Said here, so that HEAD says it too; an empty body may be one that has no length by its status.
+    if let Some(length) = response.body().size_hint().exact().filter(|length| *length > 0) {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+    }
     if is_head { response.map(|_| Response::new("".into()).into_body()) } else { response }
 }
 

@@ -15,7 +15,7 @@ use super::freshness::{Asked, mark, not_modified};
 use super::negotiate::Format;
 use super::problem::Problem;
 use super::routes::{Ask, Links, file_name};
-use crate::answer::{self, AnswerError};
+use crate::answer::{self, AnswerError, Stop};
 use crate::model::Kind;
 use crate::query::civil::format_instant;
 use crate::query::request::{SamplesRequest, Zone, samples_cursor};
@@ -66,8 +66,9 @@ fn write_rows(
     links: &Links,
 ) -> Result<Ending, Failure> {
     let columns = SampleColumns::new(request);
+    let stop = out.stop();
     let mut table = Rows::new(out, form, request.zone, columns.names())?;
-    let next = emit(context, request, &mut |row| table.row(columns.cells(&row)))?;
+    let next = emit(context, request, &stop, &mut |row| table.row(columns.cells(&row)))?;
     table.finish()?;
     Ok(ending(request, links, next.as_deref()))
 }
@@ -75,6 +76,7 @@ fn write_rows(
 fn write_json(context: &Context, request: &SamplesRequest, out: &mut Output, links: &Links) -> Result<Ending, Failure> {
     let columns = SampleColumns::new(request);
     let names = columns.names();
+    let stop = out.stop();
     let mut json = JsonWriter::new(out, request.zone);
     json.begin(b'{')?;
     json.key("kind")?.text(request.kind.name)?;
@@ -82,7 +84,7 @@ fn write_json(context: &Context, request: &SamplesRequest, out: &mut Output, lin
     json.key("end")?.bucket_time(request.range.end())?;
     json.key("tz")?.text(json::zone_name(request.zone))?;
     json.key("samples")?.begin(b'[')?;
-    let next = emit(context, request, &mut |row| json::row(&mut json, &names, columns.cells(&row)))?;
+    let next = emit(context, request, &stop, &mut |row| json::row(&mut json, &names, columns.cells(&row)))?;
     json.end(b']');
     json.key("next")?.text_or_null(next.as_deref())?;
     json.end(b'}');
@@ -94,10 +96,11 @@ fn write_json(context: &Context, request: &SamplesRequest, out: &mut Output, lin
 fn emit(
     context: &Context,
     request: &SamplesRequest,
+    stop: &Stop,
     write: &mut dyn FnMut(SampleRow<'_>) -> io::Result<()>,
 ) -> Result<Option<String>, Failure> {
     let mut failed = None;
-    let end = answer::samples(&context.store, request, &mut |row| match write(row) {
+    let end = answer::samples(&context.store, request, stop, &mut |row| match write(row) {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => {
             failed = Some(error);

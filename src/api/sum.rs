@@ -49,11 +49,12 @@ pub(crate) async fn sum(ask: &Ask, kind: &'static Kind) -> Result<Response, Prob
     let name = file_name(&format!("{}_samples", kind.name), request.range);
     let (context, form, file) = (Arc::clone(context), ask.form(), format!("{name}.csv"));
     let producer = move |out: &mut Output| -> Result<Ending, Failure> {
+        let stop = out.stop();
         let columns = SampleColumns::new(&request);
         let mut sum = Sum::default();
         let mut table = Rows::new(&mut sum, form, request.zone, columns.names())?;
         let mut written = Ok(());
-        let end = answer::samples(&context.store, &request, &mut |row| {
+        let end = answer::samples(&context.store, &request, &stop, &mut |row| {
             written = table.row(columns.cells(&row));
             if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })

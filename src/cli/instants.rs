@@ -83,7 +83,7 @@ fn pictured(out: &mut dyn Write, request: &SnapshotRequest, picture: &AsOf<'_>) 
 pub(super) fn diff(config: Option<&Path>, arguments: &Arguments) -> Result<(), CliError> {
     let request = DiffRequest::parse(KINDS, &arguments.parameters, Clock::System.now())?;
     let store = open_store(config, arguments.store.as_deref())?;
-    let found = answer::diff(&store, &request)?;
+    let found = answer::diff(&store, &request, &answer::Stop::never())?;
     write_to(arguments.output.as_deref(), |out| match arguments.format {
         Format::Json => Ok(diff::json(out, &request, &found)?),
         Format::Csv => Ok(diff::rows(out, Form::Csv, &request, &found)?),
