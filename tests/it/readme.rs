@@ -33,7 +33,7 @@ fn every_request_of_the_readme_works_as_written_and_gives_rows() {
             assert!(reply.text().lines().count() > 1, "{path} gives no row");
         } else {
             let answer = reply.json();
-            let lists = ["series", "events", "columns"].iter().filter_map(|name| answer[name].as_array());
+            let lists = ["series", "events", "columns", "kinds"].iter().filter_map(|name| answer[name].as_array());
             assert!(lists.clone().count() == 1 && lists.into_iter().all(|list| !list.is_empty()), "{path}: {answer}");
         }
     }
@@ -95,7 +95,9 @@ fn every_path_and_parameter_of_the_readme_is_there() {
     for row in rows {
         let quoted: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
         for path in quoted.iter().filter(|part| part.starts_with('/')) {
-            let reply = served.get(&path.replace("{kind}", "container")[1..]);
+            // A difference is one between two times.
+            let needed = if *path == "/diff" { "?from=-1h" } else { "" };
+            let reply = served.get(&format!("{}{needed}", &path.replace("{kind}", "container")[1..]));
             assert_eq!(reply.status, 200, "{path}: {}", reply.text());
         }
         let path = quoted[0].replace("{kind}", "container");
