@@ -1,6 +1,6 @@
 //! What a field is worth at one sample, or over one stretch between two.
 //!
-//! A field of a request is resolved once to an [`Operand`], which knows the run's columns it reads. All
+//! A field of a request is resolved once to an `Operand`, which knows the run's columns it reads. All
 //! conversion from native to outside units happens here. Must not know: buckets, groups, aggregation.
 
 use crate::model::{

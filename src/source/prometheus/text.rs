@@ -188,10 +188,10 @@ impl<'a> Page<'a> {
                 self.families.entry(unquoted(name)).or_default().ty = ty;
             }
             "HELP" => {
-                self.families.entry(unquoted(name)).or_default().help = Some(rest).filter(|help| !help.is_empty())
+                self.families.entry(unquoted(name)).or_default().help = Some(rest).filter(|help| !help.is_empty());
             }
             "UNIT" => {
-                self.families.entry(unquoted(name)).or_default().unit = Some(rest).filter(|unit| !unit.is_empty())
+                self.families.entry(unquoted(name)).or_default().unit = Some(rest).filter(|unit| !unit.is_empty());
             }
             _ => {}
         }

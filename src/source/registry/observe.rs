@@ -176,8 +176,8 @@ fn tag_attributes(known: &Known, tag: &Tag) -> Attributes {
                         platforms.dedup();
                         attributes.insert("platforms", platforms.into());
                         let is_missing =
-                            |image: &Box<str>| matches!(known.manifests.get(&**image), Some(Held::Missing(_)));
-                        let missing = images.keys().filter(|image| is_missing(image)).count();
+                            |image: &str| matches!(known.manifests.get(image), Some(Held::Missing(_)));
+                        let missing = images.keys().filter(|image| is_missing(image.as_ref())).count();
                         if missing > 0 {
                             let all = images.len();
                             fault.get_or_insert(format!("the registry has not {missing} of its {all} images"));

@@ -22,7 +22,6 @@ struct Server {
 }
 
 impl Server {
-    #[expect(clippy::print_stdout, reason = "says why it proves nothing")]
     fn new() -> Option<Server> {
         let jars = Path::new("/usr/share/java");
         if !JARS.iter().all(|jar| jars.join(format!("{jar}.jar")).exists()) {

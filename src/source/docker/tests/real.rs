@@ -1,6 +1,5 @@
 //! A real engine, where `TACHOGRAPH_DOCKER_URL` names one (and `TACHOGRAPH_DOCKER_CERTS` a directory with `ca.pem`,
 //! `client.pem` and `client-key.pem`); else nothing is tested here.
-#![expect(clippy::print_stdout, reason = "run by hand, to be read")]
 
 use std::time::Duration;
 

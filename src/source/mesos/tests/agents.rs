@@ -185,7 +185,6 @@ async fn agents_are_learnt_from_the_leader() {
 }
 
 #[tokio::test(start_paused = true)]
-#[expect(clippy::print_stdout, reason = "what a tick costs")]
 async fn three_hundred_agents_of_twenty_executors() {
     let world = World::new();
     let list = json("mesos/agent/post_GET_CONTAINERS.json");

@@ -79,7 +79,6 @@ fn set(masters: &Masters, version: Version, leader: Option<usize>, finished: i64
     }
 }
 
-#[expect(clippy::print_stdout, reason = "what a tick costs")]
 async fn check(version: Version) {
     let world = World::new();
     let mut masters = world.masters(Vec::from(MASTERS.map(|address| (address, Canned::new()))));
