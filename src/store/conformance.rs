@@ -20,15 +20,7 @@ pub(super) static THING: Kind = Kind {
     name: "test_thing",
     help: "A thing that tests record.",
     identity: &[Key { name: "place", help: "Where." }, Key { name: "number", help: "Which." }],
-    attributes: &[
-        Attribute { name: "label", ty: AttributeType::Text, help: "Text." },
-        Attribute { name: "size", ty: AttributeType::Integer, help: "Integer." },
-        Attribute { name: "weight", ty: AttributeType::Number, help: "Number." },
-        Attribute { name: "is_new", ty: AttributeType::Boolean, help: "Boolean." },
-        Attribute { name: "made", ty: AttributeType::Time, help: "Time." },
-        Attribute { name: "parts", ty: AttributeType::List, help: "List." },
-        Attribute { name: "tags", ty: AttributeType::Map, help: "Map." },
-    ],
+    attributes: ATTRIBUTES,
     columns: &[
         Column::counter("work_seconds_total", "work_ns", "seconds", 9, "Counter."),
         FLOAT,
@@ -37,6 +29,16 @@ pub(super) static THING: Kind = Kind {
     derived: &[],
     display: &["place", "number"],
 };
+
+const ATTRIBUTES: &[Attribute] = &[
+    Attribute { name: "label", ty: AttributeType::Text, help: "Text." },
+    Attribute { name: "size", ty: AttributeType::Integer, help: "Integer." },
+    Attribute { name: "weight", ty: AttributeType::Number, help: "Number." },
+    Attribute { name: "is_new", ty: AttributeType::Boolean, help: "Boolean." },
+    Attribute { name: "made", ty: AttributeType::Time, help: "Time." },
+    Attribute { name: "parts", ty: AttributeType::List, help: "List." },
+    Attribute { name: "tags", ty: AttributeType::Map, help: "Map." },
+];
 
 const FLOAT: Column = Column {
     repr: crate::model::Repr::Float,
@@ -48,7 +50,7 @@ pub(super) static PART: Kind = Kind {
     name: "test_part",
     help: "A part that tests record.",
     identity: &[Key { name: "part", help: "Which." }],
-    attributes: &[Attribute { name: "label", ty: AttributeType::Text, help: "Text." }],
+    attributes: ATTRIBUTES,
     columns: &[Column::gauge("turns", "turns", "", 0, "Gauge.")],
     derived: &[],
     display: &["part"],

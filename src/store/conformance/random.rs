@@ -1,1 +1,252 @@
-//! random
+//! Any history, told to `Memory` and to `Sqlite`: every method then gives the same from both.
+//!
+//! Times are few and coarse, so that they collide: samples of one time, polls of one start, clocks that step back.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::store::{Appended, EventRecord};
+
+/// Something that happens to a store.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Snapshots are appended, in one transaction.
+    Append(Vec<Tick>),
+    /// The snapshots before are appended again, as after an answer that was lost.
+    Repeat,
+    /// The process ends and starts again.
+    Reopen,
+    /// Retention takes what is older than so much before now.
+    Retain { samples_age_ms: i64, events_age_ms: i64 },
+}
+
+/// One poll, before it is known when.
+#[derive(Debug, Clone)]
+struct Tick {
+    target: usize,
+    passed_ms: i64,
+    outcome: Outcome,
+    things: BTreeMap<u8, Seen>,
+    is_complete: bool,
+    parts: Option<BTreeMap<u8, Seen>>,
+    events: Vec<(i64, u8)>,
+}
+
+/// What it sees of one entity.
+#[derive(Debug, Clone)]
+struct Seen {
+    attributes: Option<u8>,
+    ended_ms: Option<i64>,
+    sample: Option<(i64, Value)>,
+}
+
+const TARGETS: [&str; 3] = ["a", "b", "c"];
+
+fn passed_ms() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        12 => Just(10_000),
+        2 => 0..4_i64,
+        2 => (-4..5_i64).prop_map(|tens| tens * 10_000),
+        1 => Just(200_000),
+        1 => Just(-150_000),
+    ]
+}
+
+fn number() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        4 => (0..1_000_i64).prop_map(Value::Int),
+        1 => Just(Value::Null),
+        1 => Just(Value::Int(i64::MAX)),
+        1 => any::<f64>().prop_map(Value::Float),
+        1 => Just(Value::Float(f64::NAN)),
+        1 => Just(Value::Float(f64::NEG_INFINITY)),
+    ]
+}
+
+fn seen() -> impl Strategy<Value = Seen> {
+    let late_ms = prop_oneof![
+        8 => (0..3_i64).prop_map(|halves| halves * 500),
+        2 => (-20..20_i64).prop_map(|tens| tens * 10_000),
+        1 => (-60_001..60_002_i64),
+    ];
+    (
+        prop_oneof![3 => Just(None), 2 => (0..4_u8).prop_map(Some)],
+        prop_oneof![6 => Just(None), 1 => (0..5_i64).prop_map(|tens| Some(tens * 10_000))],
+        prop_oneof![1 => Just(None), 4 => (late_ms, number()).prop_map(Some)],
+    )
+        .prop_map(|(attributes, ended_ms, sample)| Seen { attributes, ended_ms, sample })
+}
+
+fn tick() -> impl Strategy<Value = Tick> {
+    (
+        0..TARGETS.len(),
+        passed_ms(),
+        prop_oneof![8 => Just(Outcome::Ok), 1 => Just(Outcome::Partial), 2 => proptest::sample::select(&Outcome::ALL[..])],
+        proptest::collection::btree_map(0..5_u8, seen(), 0..5),
+        proptest::bool::weighted(0.8),
+        proptest::option::of(proptest::collection::btree_map(0..2_u8, seen(), 0..3)),
+        proptest::collection::vec((0..4_i64, 0..2_u8), 0..2),
+    )
+        .prop_map(|(target, passed_ms, outcome, things, is_complete, parts, events)| Tick {
+            target,
+            passed_ms,
+            outcome,
+            things,
+            is_complete,
+            parts,
+            events,
+        })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => proptest::collection::vec(tick(), 1..4).prop_map(Step::Append),
+        1 => Just(Step::Repeat),
+        2 => Just(Step::Reopen),
+        1 => (0..30_i64, 0..30_i64).prop_map(|(samples, events)| Step::Retain {
+            samples_age_ms: (samples - 2) * 10_000,
+            events_age_ms: (events - 2) * 10_000,
+        }),
+    ]
+}
+
+fn attributes(choice: u8) -> Attributes {
+    match choice {
+        0 => Attributes::new(),
+        1 => Attributes::from([("label", "x".into()), ("size", 3.into()), ("weight", 1.0.into())]),
+        2 => Attributes::from([("label", "x".into()), ("made", ms(5).into()), ("is_new", false.into())]),
+        _ => Attributes::from([
+            ("parts", vec!["p".to_owned(), String::new()].into()),
+            ("tags", BTreeMap::from([("k".to_owned(), "v".to_owned())]).into()),
+        ]),
+    }
+}
+
+fn observations(started: i64, seen: &BTreeMap<u8, Seen>, identity: impl Fn(u8) -> Identity) -> Vec<Observation> {
+    let observation = |(number, seen): (&u8, &Seen)| Observation {
+        identity: identity(*number),
+        attributes: seen.attributes.map(attributes),
+        ended: seen.ended_ms.map(|ended_ms| ms(started - ended_ms)),
+        sample: seen.sample.map(|(late_ms, value)| Sample {
+            at: ms(started + late_ms),
+            since: (late_ms != 0).then(|| ms(started - 7)),
+            values: Box::new([value, value]),
+        }),
+    };
+    seen.iter().map(observation).collect()
+}
+
+fn snapshot_of(tick: &Tick, started: i64) -> Snapshot {
+    let target = TARGETS[tick.target];
+    let mut batches = vec![KindBatch {
+        kind: &THING,
+        complete: tick.is_complete,
+        observations: observations(started, &tick.things, |number| thing(&number.to_string())),
+    }];
+    if let Some(parts) = &tick.parts {
+        let identity = |number: u8| Identity::new([number.to_string()]);
+        batches.push(KindBatch { kind: &PART, complete: true, observations: observations(started, parts, identity) });
+    }
+    let events = tick.events.iter().map(|(at, id)| event(target, started + at * 10_000, &id.to_string())).collect();
+    let poll = Poll { clock_offset_ms: tick.passed_ms % 3, ..poll(target, started, tick.outcome) };
+    Snapshot { poll, batches, events }
+}
+
+/// A range that is asked about, from places among the times that occurred.
+type Asked = (proptest::sample::Index, i64, i64);
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let length_ms = prop_oneof![Just(0), Just(1), Just(500), Just(10_000), Just(60_000), Just(3_600_000)];
+    (any::<proptest::sample::Index>(), -1..2_i64, length_ms)
+}
+
+fn without_sequence(records: Vec<EventRecord>) -> Vec<Event> {
+    records.into_iter().map(|record| record.event).collect()
+}
+
+fn assert_same(memory: &Store, sqlite: &Store, times: &[i64], asked: &[Asked]) {
+    assert_eq!(memory.targets().unwrap(), sqlite.targets().unwrap());
+    assert_eq!(memory.samples_kept_from().unwrap(), sqlite.samples_kept_from().unwrap());
+    let events = |store: &Store| without_sequence(store.events(&all_events()).unwrap());
+    assert_eq!(events(memory), events(sqlite));
+    let wide = TimeRange::ALL;
+    let ranges = asked.iter().map(|(place, shift, length_ms)| {
+        let from = place.get(times) + shift;
+        range(from, from + length_ms)
+    });
+    for range in ranges.chain([wide]) {
+        for target in TARGETS {
+            let polls = |store: &Store| store.polls(&node(target), range).unwrap();
+            assert_eq!(polls(memory), polls(sqlite), "polls of {target} in {range:?}");
+        }
+        for kind in KINDS {
+            let query = EntityQuery { kind, seen_in: range, after: None, limit: 1_000 };
+            assert_eq!(memory.entities(&query).unwrap(), sqlite.entities(&query).unwrap(), "seen in {range:?}");
+            let query = EntityQuery { after: Some(thing("1")), limit: 2, ..query };
+            assert_eq!(memory.entities(&query).unwrap(), sqlite.entities(&query).unwrap(), "page in {range:?}");
+            for number in 0..5 {
+                let number = number.to_string();
+                let identity = if kind.name == THING.name { thing(&number) } else { Identity::new([number]) };
+                let entity = |store: &Store| store.entity(kind, &identity, range).unwrap();
+                assert_eq!(entity(memory), entity(sqlite));
+                let columns: Vec<usize> = (0..kind.columns.len()).rev().collect();
+                let fetch = Fetch { kind, identity: &identity, range, columns: &columns };
+                assert_same_run(&memory.read(&fetch).unwrap(), &sqlite.read(&fetch).unwrap());
+            }
+        }
+        let query = EventQuery { range: Some(range), limit: 3, after: None, ..all_events() };
+        let events = |store: &Store| without_sequence(store.events(&query).unwrap());
+        assert_eq!(events(memory), events(sqlite));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sqlite_answers_as_memory_does_after_any_history(
+        steps in proptest::collection::vec(step(), 1..25),
+        asked in proptest::collection::vec(asked(), 1..12),
+    ) {
+        let memory = Bench::memory();
+        let mut sqlite = Bench::sqlite();
+        let mut now = 1_000_000;
+        let mut times = vec![now];
+        let mut last = Vec::new();
+        for step in &steps {
+            let told = |snapshots: &[Snapshot]| -> (Appended, Appended) {
+                (memory.store.append(snapshots).unwrap(), sqlite.store.append(snapshots).unwrap())
+            };
+            match step {
+                Step::Append(ticks) => {
+                    last = ticks.iter().map(|tick| {
+                        now += tick.passed_ms;
+                        snapshot_of(tick, now)
+                    }).collect();
+                    for snapshot in &last {
+                        times.push(snapshot.poll.started.ms());
+                        let samples = snapshot.batches.iter().flat_map(|batch| &batch.observations);
+                        times.extend(samples.filter_map(|seen| seen.sample.as_ref()).map(|sample| sample.at.ms()));
+                    }
+                    let (left, right) = told(&last);
+                    prop_assert_eq!(left, right);
+                }
+                Step::Repeat => {
+                    let (left, right) = told(&last);
+                    prop_assert_eq!(left, right);
+                }
+                Step::Reopen => sqlite.reopen(),
+                Step::Retain { samples_age_ms, events_age_ms } => {
+                    let cutoffs = Cutoffs {
+                        samples: Some(ms(now - samples_age_ms)),
+                        events: Some(ms(now - events_age_ms)),
+                    };
+                    prop_assert_eq!(retain_all(&memory.store, &cutoffs), retain_all(&sqlite.store, &cutoffs));
+                }
+            }
+        }
+        assert_same(&memory.store, &sqlite.store, &times, &asked);
+    }
+}
