@@ -12,6 +12,7 @@ use crate::model::{
     Observation, Outcome, Poll, Run, Sample, Severity, Snapshot, TargetName, TimeRange, Timestamp, Value,
 };
 
+pub(super) mod fleet;
 mod random;
 mod scenarios;
 

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::model::{EntityRecord, Identity, Kind, Run, Snapshot, TargetName, TimeRange, Timestamp};
 
+mod block;
 mod codec;
 mod migrations;
 mod open;
