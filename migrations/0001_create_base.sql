@@ -61,7 +61,7 @@ CREATE TABLE entity (
 -- as far as the target's good polls reach. sample_until_ms is NULL while its listings bring samples.
 CREATE TABLE sighting (
     entity INTEGER NOT NULL REFERENCES entity (id),
-    target INTEGER NOT NULL REFERENCES target (id),
+    target INTEGER NOT NULL,
     turn INTEGER NOT NULL,
     first_seen_ms INTEGER NOT NULL,
     seen_from_ms INTEGER NOT NULL,

@@ -1,5 +1,5 @@
 -- An entity's samples in [from, until) from polls whose samples begin before `oldest` and lie far apart.
-SELECT s.at_ms, s.since_ms, p.interval_ms, p.clock_offset_ms, p.id{columns}
+SELECT s.at_ms, s.since_ms, p.interval_ms, p.clock_offset_ms, p.id{selected}
 FROM poll AS p INDEXED BY poll_sampled_wide
 CROSS JOIN {table} AS s ON s.poll = p.id AND s.entity = :entity
 WHERE p.target = :target

@@ -78,6 +78,7 @@ pub(crate) fn wants_event(query: &EventQuery, event: &Event) -> bool {
 
 /// Where snapshots are kept.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub enum Store {
     /// In memory: the reference, and what tests and simulations use.
     Memory(memory::Memory),

@@ -52,7 +52,7 @@ pub(super) static PART: Kind = Kind {
     help: "A part that tests record.",
     identity: &[Key { name: "part", help: "Which." }],
     attributes: ATTRIBUTES,
-    columns: &[Column::gauge("turns", "turns", "", 0, "Gauge.")],
+    columns: &[Column::gauge("samples", "samples", "", 0, "A name that polls have too.")],
     derived: &[],
     display: &["part"],
 };
@@ -104,7 +104,7 @@ fn range(start: i64, end: i64) -> TimeRange {
     TimeRange::new(ms(start), ms(end)).unwrap()
 }
 
-fn node(name: &str) -> TargetName {
+pub(super) fn node(name: &str) -> TargetName {
     TargetName::new("test", name)
 }
 
@@ -146,7 +146,7 @@ fn snapshot(target: &str, started: i64, observations: Vec<Observation>) -> Snaps
     }
 }
 
-fn failed(target: &str, started: i64, outcome: Outcome) -> Snapshot {
+pub(super) fn failed(target: &str, started: i64, outcome: Outcome) -> Snapshot {
     Snapshot { poll: poll(target, started, outcome), batches: Vec::new(), events: Vec::new() }
 }
 

@@ -4,6 +4,7 @@
 //! outlives `kill -9`; only a power cut can take the newest commits. Must not know: async. Every call blocks.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -19,11 +20,13 @@ use crate::model::{EntityRecord, Identity, Kind, Run, Snapshot, TargetName, Time
 
 mod block;
 mod codec;
+mod living;
 mod migrations;
 mod open;
 mod queries;
 mod read;
 mod retention;
+mod samples;
 mod write;
 
 /// Connections that read at the same time: more than the cores of a small machine only wait for each other.
@@ -41,6 +44,8 @@ pub struct Sqlite {
     /// None: opened for reading only.
     writer: Option<Mutex<Writer>>,
     readers: Readers,
+    /// Held until the connections above are closed: keeps other recorders away.
+    _lock: Option<File>,
 }
 
 impl Sqlite {
@@ -56,8 +61,10 @@ impl Sqlite {
     }
 
     fn open_with(path: &Path, kinds: &'static [&'static Kind], steps: &[(&str, &str)]) -> Result<Sqlite, StoreError> {
-        let writer = open::writer(path, steps)?;
-        Ok(Sqlite::new(path, kinds, Some(Mutex::new(Writer::new(writer)))))
+        let open::Opened { connection, lock } = open::writer(path, steps)?;
+        let mut store = Sqlite::new(path, kinds, Some(Mutex::new(Writer::new(connection))));
+        store._lock = Some(lock);
+        Ok(store)
     }
 
     fn open_read_only_with(
@@ -65,7 +72,7 @@ impl Sqlite {
         kinds: &'static [&'static Kind],
         steps: &[(&str, &str)],
     ) -> Result<Sqlite, StoreError> {
-        open::check_existing(path, steps)?;
+        open::check_readable(path, steps)?;
         let store = Sqlite::new(path, kinds, None);
         // What cannot be opened is told now, not at the first question.
         drop(store.readers.take(path)?);
@@ -88,6 +95,7 @@ impl Sqlite {
             queries: kinds.iter().map(|kind| (kind.name, KindQueries::new(kind))).collect(),
             writer,
             readers: Readers::default(),
+            _lock: None,
         }
     }
 
@@ -144,7 +152,7 @@ impl Sqlite {
         let queries = self.queries.get(fetch.kind.name).ok_or_else(|| {
             read::damaged(OPERATION, format!("kind {} is not one that the store was opened for", fetch.kind.name))
         })?;
-        self.reading(OPERATION, |connection| read::run(connection, queries, fetch).during(OPERATION))
+        self.reading(OPERATION, |connection| samples::run(connection, queries, fetch).during(OPERATION))
     }
 
     /// See [`super::Store::polls`].

@@ -69,7 +69,7 @@ fn seen() -> impl Strategy<Value = Seen> {
     let late_ms = prop_oneof![
         8 => (0..3_i64).prop_map(|halves| halves * 500),
         2 => (-20..20_i64).prop_map(|tens| tens * 10_000),
-        1 => (-60_001..60_002_i64),
+        1 => -60_001..60_002_i64,
     ];
     (
         prop_oneof![3 => Just(None), 2 => (0..4_u8).prop_map(Some)],

@@ -6,15 +6,27 @@ use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
 /// All steps by file name, in order; a database's `user_version` counts those that it has.
-pub(super) const STEPS: &[(&str, &str)] =
-    &[("0001_create_base", include_str!("../../../migrations/0001_create_base.sql"))];
+pub(super) const STEPS: &[(&str, &str)] = &[
+    ("0001_create_base", include_str!("../../../migrations/0001_create_base.sql")),
+    ("0002_add_docker_kinds", include_str!("../../../migrations/0002_add_docker_kinds.sql")),
+    ("0003_add_host_kinds", include_str!("../../../migrations/0003_add_host_kinds.sql")),
+    ("0004_add_recorder_kinds", include_str!("../../../migrations/0004_add_recorder_kinds.sql")),
+];
 
 /// The version that these steps lead to.
 pub(super) fn version_of(steps: &[(&str, &str)]) -> i64 {
     i64::try_from(steps.len()).unwrap_or(i64::MAX)
 }
 
-/// Leads a database to the newest version.
+/// Leads a database to the newest version, a transaction a step.
 pub(super) fn apply(connection: &mut Connection, steps: &[(&str, &str)]) -> rusqlite_migration::Result<()> {
-    Migrations::new(steps.iter().map(|(_, sql)| M::up(sql)).collect()).to_latest(connection)
+    let migrations = Migrations::new(steps.iter().map(|(_, sql)| M::up(sql)).collect());
+    let applied = usize::from(migrations.current_version(connection)?);
+    for version in applied..steps.len() {
+        migrations.to_version(connection, version + 1)?;
+    }
+    Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,11 @@
 //!
 //! The first bytes are looked at before SQLite is: opening a database can already change it.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::migrations;
 use crate::store::StoreError;
@@ -31,105 +31,141 @@ struct Header {
     bytes: Option<u64>,
 }
 
+/// The connection that writes, and what keeps others from writing.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) lock: File,
+}
+
 /// Opens the file for writing, made where it is missing, and leads it to the newest schema.
-pub(super) fn writer(path: &Path, steps: &[(&str, &str)]) -> Result<Connection, StoreError> {
-    check(path, steps)?;
+pub(super) fn writer(path: &Path, steps: &[(&str, &str)]) -> Result<Opened, StoreError> {
+    if let Some(header) = header(path)? {
+        check(path, &header, steps)?;
+    }
+    let lock = lock(path)?;
+    let is_new = header(path)?.is_none();
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)
         .and_then(|connection| {
-            connection.busy_timeout(BUSY_TIMEOUT)?;
-            // Settings of a new file, before its first table; without effect on one that has tables.
-            connection.pragma_update(None, "page_size", 4096)?;
-            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-            connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+            prepare(&connection)?;
+            if is_new {
+                // Before the first table, or never.
+                connection.pragma_update(None, "page_size", 4096)?;
+                connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+                connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+            }
             connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
             connection.pragma_update(None, "synchronous", "NORMAL")?;
-            prepare(&connection)?;
             Ok(connection)
         })
-        .map_err(|cause| failed(path, "the file must be writable, and so must its directory", cause))?;
+        .map_err(|cause| failed(path, "it must be writable, and so must its directory", cause))?;
     migrations::apply(&mut connection, steps)
         .map_err(|cause| StoreError::Migrate { path: path.to_owned(), cause: Box::new(cause) })?;
-    Ok(connection)
+    Ok(Opened { connection, lock })
+}
+
+/// Keeps other recorders away from the file for as long as the result lives; the system lets go when a process ends.
+///
+/// On a file of its own: to close the database file other than through SQLite would drop SQLite's locks.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let cannot = |error: std::io::Error| {
+        refused(path, format!("its lock cannot be taken ({error}); its directory must be there and writable"))
+    };
+    let file = File::create(companion(path, "-lock")).map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let advice = "another recorder writes it; stop that one, or name another file as [store] path";
+            Err(refused(path, advice.to_owned()))
+        }
+        // A file system without locks can keep nobody away; that is no reason not to record.
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
+
+/// Refuses what a reader cannot read: besides what the recorder refuses, a missing file and an older schema.
+pub(super) fn check_readable(path: &Path, steps: &[(&str, &str)]) -> Result<(), StoreError> {
+    let Some(header) = header(path)? else {
+        let advice = "there is no recording; start the recorder, or name its file as [store] path";
+        return Err(refused(path, advice.to_owned()));
+    };
+    let version = check(path, &header, steps)?;
+    let known = migrations::version_of(steps);
+    if version < known {
+        let advice = format!(
+            "written by an older tachograph: its schema is version {version}, this program reads {known}; start the \
+             recorder once to migrate it"
+        );
+        return Err(refused(path, advice));
+    }
+    Ok(())
 }
 
 /// Opens the file for reading, while a recorder writes it or not.
 pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let advice = "the file and, while the recorder runs, its -wal and -shm companions must be readable";
-    let opened = Connection::open_with_flags(path, flags).and_then(usable);
-    match opened {
-        Ok(connection) => Ok(connection),
-        // Without its companions a file can be read where none can be made, as long as nobody writes it: nobody does,
-        // for a writer would have made them.
-        Err(_) if !companion(path, "-wal").exists() => {
-            let uri = format!("file:{}?immutable=1", uri_path(path));
-            Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)
-                .and_then(usable)
-                .map_err(|cause| failed(path, advice, cause))
+    let usable = |connection: Connection| {
+        prepare(&connection)?;
+        connection.pragma_query_value(None, "schema_version", |_| Ok(()))?;
+        Ok(connection)
+    };
+    let has_log = companion(path, "-wal").exists();
+    match Connection::open_with_flags(path, flags).and_then(usable) {
+        // Where its companions are missing and cannot be made, the file is read as one that nobody writes; and nobody
+        // does, for a recorder would have made them.
+        Err(_) if !has_log => {
+            Connection::open_with_flags(immutable(path), flags | OpenFlags::SQLITE_OPEN_URI).and_then(usable)
         }
-        Err(cause) => Err(failed(path, advice, cause)),
+        opened => opened,
     }
-}
-
-fn usable(connection: Connection) -> rusqlite::Result<Connection> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    prepare(&connection)?;
-    connection.pragma_query_value(None, "schema_version", |_| Ok(()))?;
-    Ok(connection)
+    .map_err(|cause| failed(path, "it must be readable, and so must its -wal and -shm companions", cause))
 }
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS_MAX);
     Ok(())
 }
 
-/// Refuses what is not a recording of this program, or of a newer version of it.
-pub(super) fn check(path: &Path, steps: &[(&str, &str)]) -> Result<(), StoreError> {
-    let Some(header) = header(path)? else { return Ok(()) };
-    if header.application_id != APPLICATION_ID {
-        return Err(refused(
-            path,
-            "a database of another program; move it away, or name another file as [store] path".to_owned(),
-        ));
-    }
-    let known = migrations::version_of(steps);
-    let has_log = companion(path, "-wal").metadata().is_ok_and(|log| log.len() > 0);
-    let version = match has_log {
-        // The log may hold a newer header.
-        true => reader(path)?
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(|cause| failed(path, "its schema version cannot be read; restore it from a backup", cause))?,
-        false => i64::from(header.user_version),
-    };
-    if version > known {
-        return Err(refused(
-            path,
-            format!(
-                "written by a newer tachograph: its schema is version {version}, this program knows {known}; run the \
-                 newer program, or name another file as [store] path"
-            ),
-        ));
-    }
-    let length = path.metadata().map(|metadata| metadata.len()).unwrap_or(0);
-    if let Some(bytes) = header.bytes.filter(|bytes| !has_log && length < *bytes) {
-        return Err(refused(
-            path,
-            format!(
-                "damaged: {length} bytes long where it should have {bytes}; restore it from a backup, or move it away"
-            ),
-        ));
-    }
-    Ok(())
+/// The file as SQLite names one that nobody changes.
+fn immutable(path: &Path) -> String {
+    let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    format!("file:{path}?immutable=1")
 }
 
-/// As [`check`], and refuses a file that is not there.
-pub(super) fn check_existing(path: &Path, steps: &[(&str, &str)]) -> Result<(), StoreError> {
-    if header(path)?.is_none() {
-        let advice = "there is no recording; start the recorder, or name its file as [store] path";
+/// Refuses what is not a recording of this program, is damaged, or comes from a newer version. Gives the version.
+fn check(path: &Path, header: &Header, steps: &[(&str, &str)]) -> Result<i64, StoreError> {
+    if header.application_id != APPLICATION_ID {
+        let advice = "a database of another program; move it away, or name another file as [store] path";
         return Err(refused(path, advice.to_owned()));
     }
-    check(path, steps)
+    let has_log = companion(path, "-wal").metadata().is_ok_and(|log| log.len() > 0);
+    let length = path.metadata().map_or(0, |metadata| metadata.len());
+    if let Some(bytes) = header.bytes.filter(|bytes| !has_log && length < *bytes) {
+        let advice = format!(
+            "damaged: {length} bytes long where it should have {bytes}; restore it from a backup, or move it away to \
+             begin anew"
+        );
+        return Err(refused(path, advice));
+    }
+    let known = migrations::version_of(steps);
+    let version = if has_log {
+        // The log may hold a newer header.
+        let version = reader(path)?.pragma_query_value(None, "user_version", |row| row.get(0));
+        version.map_err(|cause| failed(path, "its schema version cannot be read", cause))?
+    } else {
+        i64::from(header.user_version)
+    };
+    if version > known {
+        let advice = format!(
+            "written by a newer tachograph: its schema is version {version}, this program knows {known}; run the newer \
+             program, or name another file as [store] path"
+        );
+        return Err(refused(path, advice));
+    }
+    Ok(version)
 }
 
 /// The header of the file; nothing where there is no file yet, or an empty one.
@@ -172,14 +208,19 @@ pub(super) fn companion(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn uri_path(path: &Path) -> String {
-    path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
-}
-
 fn refused(path: &Path, advice: String) -> StoreError {
     StoreError::Open { path: path.to_owned(), advice, cause: None }
 }
 
 fn failed(path: &Path, advice: &str, cause: rusqlite::Error) -> StoreError {
+    let advice = match cause.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            "damaged; restore it from a backup, or move it away to begin anew"
+        }
+        _ => advice,
+    };
     StoreError::Open { path: path.to_owned(), advice: advice.to_owned(), cause: Some(cause) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -120,17 +120,23 @@ pub(super) fn table_of(kind: &Kind) -> String {
     format!("sample_{}", kind.name)
 }
 
-/// Fills the holes of a statement: `{table}`, `{columns}` (each after a comma), `{parameters}` likewise.
-/// `columns` are positions in the kind's columns; unknown ones are left out.
+/// Fills the holes of a statement: `{table}`; of each column after a comma `{columns}` its name, `{selected}` its
+/// name in the table `s`, `{parameters}` its parameter. `columns` are positions in the kind's columns; unknown ones
+/// are left out.
 pub(super) fn fill(text: &str, kind: &Kind, columns: &[usize]) -> String {
     let mut names = String::new();
+    let mut selected = String::new();
     let mut parameters = String::new();
     for column in columns.iter().filter_map(|index| kind.columns.get(*index)) {
-        // A name of the description, quoted as SQL wants it; writing to a text cannot fail.
+        // Names of the description, quoted as SQL wants it; writing to a text cannot fail.
         let _ = write!(names, ", \"{}\"", column.stored);
+        let _ = write!(selected, ", s.\"{}\"", column.stored);
         let _ = write!(parameters, ", :{}", column.stored);
     }
-    text.replace("{table}", &table_of(kind)).replace("{columns}", &names).replace("{parameters}", &parameters)
+    text.replace("{table}", &table_of(kind))
+        .replace("{columns}", &names)
+        .replace("{selected}", &selected)
+        .replace("{parameters}", &parameters)
 }
 
 /// The table that a kind's description asks for, as a migration should create it.
@@ -153,3 +159,6 @@ pub(super) fn table_definition(kind: &Kind) -> String {
         table_of(kind)
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, TransactionBehavior, named_params};
 
+use super::living::delete_unused_set;
 use super::queries::{self, KindQueries};
 use super::read::{self, During};
-use super::write::{Writer, delete_unused_set};
+use super::write::Writer;
 use crate::model::Timestamp;
 use crate::store::{Cutoffs, Retained, StoreError};
 

@@ -1,0 +1,164 @@
+//! Steps that landed stay as they are, lead every older file to today's schema, and lose nothing on the way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::*;
+use crate::model::Repr;
+use crate::store::sqlite::{codec, queries};
+
+/// Checksums of the steps that are in the field. A step is changed by another one, never by an edit.
+const LANDED: &[(&str, i64)] = &[
+    ("0001_create_base", 8847892545404349969),
+    ("0002_add_docker_kinds", -3938125469876361298),
+    ("0003_add_host_kinds", -2317645689443451357),
+    ("0004_add_recorder_kinds", -6583023093047376311),
+];
+
+fn fixture(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+fn migrated(steps: &[(&str, &str)]) -> Connection {
+    let mut connection = Connection::open_in_memory().unwrap();
+    apply(&mut connection, steps).unwrap();
+    connection
+}
+
+fn schema(connection: &Connection) -> String {
+    let mut statement = connection
+        .prepare(
+            "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type DESC, name",
+        )
+        .unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    rows.map(|sql| sql.unwrap() + ";\n").collect()
+}
+
+fn tables(connection: &Connection) -> BTreeSet<String> {
+    let mut statement = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    rows.map(Result::unwrap).filter(|name| !name.starts_with("sqlite_")).collect()
+}
+
+/// Names and types of a table's columns.
+fn columns(connection: &Connection, table: &str) -> BTreeMap<String, String> {
+    let mut statement = connection.prepare("SELECT name, type FROM pragma_table_info(?1)").unwrap();
+    let rows = statement.query_map([table], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[test]
+fn the_directory_equals_the_list_without_gaps() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files: BTreeSet<String> = files.collect();
+    let listed: Vec<String> = STEPS.iter().map(|(name, _)| format!("{name}.sql")).collect();
+    assert_eq!(files, listed.iter().cloned().collect());
+    for (number, name) in (1..).zip(&listed) {
+        assert!(name.starts_with(&format!("{number:04}_")), "{name} stands at place {number}");
+    }
+}
+
+#[test]
+fn steps_that_landed_are_unchanged() {
+    let today: Vec<(&str, i64)> = STEPS.iter().map(|(name, sql)| (*name, codec::hash(sql))).collect();
+    assert_eq!(today[..LANDED.len()], *LANDED, "a landed step was edited; add a new one instead");
+    assert_eq!(today.len(), LANDED.len(), "a step is not pinned yet: {:?}", &today[LANDED.len()..]);
+}
+
+#[test]
+fn the_final_schema_is_the_one_on_record() {
+    let schema = schema(&migrated(STEPS));
+    let golden = fixture("schema.sql");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&golden, &schema).unwrap();
+    }
+    assert_eq!(schema, std::fs::read_to_string(&golden).unwrap(), "UPDATE=1 rewrites {}", golden.display());
+}
+
+#[test]
+fn every_kind_has_a_table_of_its_columns() {
+    let connection = migrated(STEPS);
+    for kind in crate::source::KINDS {
+        let fixed = ["poll", "entity", "at_ms", "since_ms"].map(|name| (name.to_owned(), "INTEGER".to_owned()));
+        let own = kind.columns.iter().map(|column| {
+            let ty = if matches!(column.repr, Repr::Float) { "ANY" } else { "INTEGER" };
+            (column.stored.to_owned(), ty.to_owned())
+        });
+        let described: Vec<(String, String)> = fixed.into_iter().chain(own).collect();
+        let count = described.len();
+        let described: BTreeMap<String, String> = described.into_iter().collect();
+        assert_eq!(described.len(), count, "two columns of {} are stored under one name", kind.name);
+        assert_eq!(columns(&connection, &queries::table_of(kind)), described, "kind {}", kind.name);
+    }
+}
+
+/// One row in every base table, in the words of the first step.
+const BASE_ROWS: &str = "
+    INSERT INTO meta VALUES ('machine_name', 'm');
+    INSERT INTO target VALUES (1, 'test/a', 10, 11);
+    INSERT INTO poll VALUES (1, 1, 10, 1, 10000, 5, 'ok', NULL, '[]', 0, 11, 0, NULL, NULL);
+    INSERT INTO entity VALUES (1, 'container', x'61', NULL);
+    INSERT INTO sighting VALUES (1, 1, 0, 10, 10, NULL, NULL, NULL, NULL);
+    INSERT INTO attribute_set VALUES (1, 7, '{}');
+    INSERT INTO entity_version VALUES (1, 10, 1);
+    INSERT INTO event VALUES (1, 1, 10, 'x', 'limit_hit', 'info', NULL, NULL, 'm', '{}');
+";
+
+/// Everything in the tables that a database has after the first step.
+fn base_rows(connection: &Connection) -> Vec<String> {
+    let mut rows = Vec::new();
+    for table in tables(&migrated(&STEPS[..1])) {
+        let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let width = statement.column_count();
+        let mut found = statement.query([]).unwrap();
+        while let Some(row) = found.next().unwrap() {
+            let cells = (0..width).map(|index| format!("{:?}", row.get_ref(index).unwrap()));
+            rows.push(format!("{table}: {}", cells.collect::<Vec<_>>().join(", ")));
+        }
+    }
+    rows
+}
+
+#[test]
+fn each_step_keeps_what_is_there_and_adds_its_tables() {
+    let mut connection = migrated(&STEPS[..1]);
+    connection.execute_batch(BASE_ROWS).unwrap();
+    let before = base_rows(&connection);
+    assert_eq!(before.len(), 8);
+    for count in 2..=STEPS.len() {
+        let tables_before = tables(&connection);
+        apply(&mut connection, &STEPS[..count]).unwrap();
+        assert_eq!(base_rows(&connection), before, "{}", STEPS[count - 1].0);
+        let added: Vec<String> = tables(&connection).difference(&tables_before).cloned().collect();
+        assert!(!added.is_empty());
+        for table in added {
+            connection.execute(&format!("INSERT INTO {table} (poll, entity, at_ms) VALUES (1, 1, 10)"), []).unwrap();
+        }
+    }
+}
+
+#[test]
+fn every_older_version_is_led_to_the_newest() {
+    let newest = schema(&migrated(STEPS));
+    for count in 0..=STEPS.len() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        if count > 0 {
+            apply(&mut connection, &STEPS[..count]).unwrap();
+        }
+        apply(&mut connection, STEPS).unwrap();
+        assert_eq!(schema(&connection), newest, "from version {count}");
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(version, version_of(STEPS));
+    }
+}
+
+#[test]
+fn a_step_that_fails_leaves_nothing_behind() {
+    let mut steps = STEPS[..1].to_vec();
+    steps.push(("0002_break", "CREATE TABLE half (a INTEGER) STRICT; CREATE TABLE target (a INTEGER) STRICT;"));
+    let mut connection = Connection::open_in_memory().unwrap();
+    assert!(apply(&mut connection, &steps).is_err());
+    assert_eq!(tables(&connection), tables(&migrated(&STEPS[..1])));
+}
