@@ -174,6 +174,28 @@ impl Samples {
         }
     }
 
+    /// The samples at these positions, which lie next to each other.
+    pub(super) fn part(&self, positions: std::ops::Range<usize>) -> Samples {
+        fn part<T: Copy>(values: &[T], positions: &std::ops::Range<usize>) -> Vec<T> {
+            values.get(positions.clone()).map(<[T]>::to_vec).unwrap_or_default()
+        }
+        Samples {
+            at: part(&self.at, &positions),
+            since: part(&self.since, &positions),
+            interval_ms: part(&self.interval_ms, &positions),
+            clock_offset_ms: part(&self.clock_offset_ms, &positions),
+            poll: part(&self.poll, &positions),
+            columns: self
+                .columns
+                .iter()
+                .map(|column| match column {
+                    ColumnValues::Int(values) => ColumnValues::Int(part(values, &positions)),
+                    ColumnValues::Float(values) => ColumnValues::Float(part(values, &positions)),
+                })
+                .collect(),
+        }
+    }
+
     /// Puts the samples into the order of their times.
     pub(super) fn sort(&mut self) {
         if !self.at.is_sorted() {

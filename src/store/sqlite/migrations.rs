@@ -11,6 +11,7 @@ pub(super) const STEPS: &[(&str, &str)] = &[
     ("0002_add_docker_kinds", include_str!("../../../migrations/0002_add_docker_kinds.sql")),
     ("0003_add_host_kinds", include_str!("../../../migrations/0003_add_host_kinds.sql")),
     ("0004_add_recorder_kinds", include_str!("../../../migrations/0004_add_recorder_kinds.sql")),
+    ("0005_create_blocks", include_str!("../../../migrations/0005_create_blocks.sql")),
 ];
 
 /// The version that these steps lead to.

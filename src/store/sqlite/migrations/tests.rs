@@ -13,6 +13,7 @@ const LANDED: &[(&str, i64)] = &[
     ("0002_add_docker_kinds", -3938125469876361298),
     ("0003_add_host_kinds", -2317645689443451357),
     ("0004_add_recorder_kinds", -6583023093047376311),
+    ("0005_create_blocks", 6564519878136617954),
 ];
 
 fn fixture(name: &str) -> std::path::PathBuf {
@@ -134,7 +135,15 @@ fn each_step_keeps_what_is_there_and_adds_its_tables() {
         let added: Vec<String> = tables(&connection).difference(&tables_before).cloned().collect();
         assert!(!added.is_empty());
         for table in added {
-            connection.execute(&format!("INSERT INTO {table} (poll, entity, at_ms) VALUES (1, 1, 10)"), []).unwrap();
+            let row = match table.as_str() {
+                "block" => {
+                    "(id, entity, end_ms, at_min_ms, at_max_ms, poll_min, poll_max, samples, is_merged, layout, body)
+                    VALUES (1, 1, 60000, 10, 10, 1, 1, 1, 0, 1, x'00')"
+                }
+                "block_layout" => "(columns) VALUES ('i a')",
+                _ => "(poll, entity, at_ms) VALUES (1, 1, 10)",
+            };
+            connection.execute(&format!("INSERT INTO {table} {row}"), []).unwrap();
         }
     }
 }
