@@ -4,7 +4,13 @@
 //! `cargo bench --bench costs`. The answers are measured through the whole program: the built binary on a file
 //! that this writes.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for one reader at a terminal")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a program for one reader at a terminal"
+)]
 
 use std::fs::File;
 use std::hint::black_box;

@@ -372,3 +372,6 @@ fn passes(
     };
     Ok(request.matches(event, kind, attributes.as_deref()))
 }
+
+#[cfg(test)]
+mod tests;

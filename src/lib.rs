@@ -20,10 +20,16 @@ pub mod config;
 
 pub mod store;
 
+pub mod sampler;
+
 pub mod query;
 
 pub mod answer;
 
-pub mod sampler;
-
 pub mod render;
+
+pub mod api;
+
+pub mod app;
+
+pub mod cli;

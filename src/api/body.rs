@@ -237,7 +237,7 @@ fn streamed(first: Bytes, receiver: mpsc::Receiver<Message>) -> Response {
         match receiver.recv().await {
             Some(Ok(Part::Chunk(chunk))) => Some((Ok(chunk), (None, Some(receiver)))),
             Some(Ok(Part::Last(last, _))) => Some((Ok(last), (None, None))),
-            Some(Err(problem)) => Some((Err(io::Error::other(problem.detail)), (None, None))),
+            Some(Err(problem)) => Some((Err(io::Error::other(problem.detail.into_string())), (None, None))),
             None => Some((Err(io::Error::other("the answer broke off")), (None, None))),
         }
     });

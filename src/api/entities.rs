@@ -16,7 +16,7 @@ use crate::answer::{self, EntitiesPage};
 use crate::model::{Attributes, EntityRecord, Kind};
 use crate::query::cell::Cell;
 use crate::query::civil::format_instant;
-use crate::query::request::{EntitiesRequest, Zone};
+use crate::query::request::{EntitiesRequest, Zone, entities_cursor};
 use crate::render::csv::CsvTable;
 use crate::render::json::{self, JsonWriter};
 
@@ -28,18 +28,19 @@ pub(crate) async fn entities(ask: &Ask, kind: &'static Kind) -> Result<Response,
     let (format, links) = (ask.format, ask.links());
     let producer = move |out: &mut Output| -> Result<Ending, Failure> {
         let page = answer::entities(&context.store, &request).map_err(Problem::from)?;
+        let next = page.next.as_ref().map(entities_cursor);
         match format {
-            Format::Json => write_json(&request, &page, out)?,
+            Format::Json => write_json(&request, &page, next.as_deref(), out)?,
             Format::Csv => write_csv(&request, &page, out)?,
         }
-        Ok(ending(&request, &links, page.next.as_deref()))
+        Ok(ending(&request, &links, next.as_deref()))
     };
     let mut response = ask.table(&name, true, producer).await?;
     mark(&mut response, None);
     Ok(response)
 }
 
-fn write_json(request: &EntitiesRequest, page: &EntitiesPage, out: &mut Output) -> io::Result<()> {
+fn write_json(request: &EntitiesRequest, page: &EntitiesPage, next: Option<&str>, out: &mut Output) -> io::Result<()> {
     let kind = request.kind;
     let mut json = JsonWriter::new(out, request.zone);
     json.object(|json| {
@@ -67,7 +68,7 @@ fn write_json(request: &EntitiesRequest, page: &EntitiesPage, out: &mut Output) 
                 })
             })
         })?;
-        json.key("next")?.text_or_null(page.next.as_deref())
+        json.key("next")?.text_or_null(next)
     })?;
     json.finish()
 }

@@ -16,7 +16,7 @@ use crate::answer::{self, EventsPage};
 use crate::model::{AttributeValue, Event, Kind};
 use crate::query::cell::Cell;
 use crate::query::civil::format_instant;
-use crate::query::request::{EventsRequest, Zone};
+use crate::query::request::{EventsRequest, Zone, events_cursor};
 use crate::render::csv::CsvTable;
 use crate::render::json::{self, JsonWriter};
 
@@ -28,28 +28,35 @@ pub(crate) async fn events(ask: &Ask) -> Result<Response, Problem> {
     let (format, links) = (ask.format, ask.links());
     let producer = move |out: &mut Output| -> Result<Ending, Failure> {
         let page = answer::events(&context.store, context.kinds, &request).map_err(Problem::from)?;
+        let next = page.next.map(|(at, sequence)| events_cursor(at, sequence));
         match format {
-            Format::Json => write_json(context.kinds, &request, &page, out)?,
+            Format::Json => write_json(context.kinds, &request, &page, next.as_deref(), out)?,
             Format::Csv => write_csv(context.kinds, &request, &page, out)?,
         }
         let (start, end) = (request.range.start(), request.range.end());
         let (start, end) = (format_instant(start, Zone::Utc), format_instant(end, Zone::Utc));
         let link = |cursor: &String| links.next(&[("start", &start), ("end", &end), ("cursor", cursor)]);
-        Ok(Ending { link: page.next.as_ref().map(link) })
+        Ok(Ending { link: next.as_ref().map(link) })
     };
     let mut response = ask.table(&name, true, producer).await?;
     mark(&mut response, None);
     Ok(response)
 }
 
-fn write_json(kinds: &[&'static Kind], request: &EventsRequest, page: &EventsPage, out: &mut Output) -> io::Result<()> {
+fn write_json(
+    kinds: &[&'static Kind],
+    request: &EventsRequest,
+    page: &EventsPage,
+    next: Option<&str>,
+    out: &mut Output,
+) -> io::Result<()> {
     let mut json = JsonWriter::new(out, request.zone);
     json.object(|json| {
         json.key("start")?.bucket_time(request.range.start())?;
         json.key("end")?.bucket_time(request.range.end())?;
         json.key("tz")?.text(json::zone_name(request.zone))?;
         json.key("events")?.array(|json| {
-            page.events.iter().try_for_each(|event| {
+            page.events.iter().map(|record| &record.event).try_for_each(|event| {
                 json.object(|json| {
                     json.key("time")?.cell(&Cell::Time(event.at))?;
                     json.key("severity")?.text(event.severity.name())?;
@@ -62,7 +69,7 @@ fn write_json(kinds: &[&'static Kind], request: &EventsRequest, page: &EventsPag
                 })
             })
         })?;
-        json.key("next")?.text_or_null(page.next.as_deref())
+        json.key("next")?.text_or_null(next)
     })?;
     json.finish()
 }
@@ -70,7 +77,7 @@ fn write_json(kinds: &[&'static Kind], request: &EventsRequest, page: &EventsPag
 fn write_csv(kinds: &[&'static Kind], request: &EventsRequest, page: &EventsPage, out: &mut Output) -> io::Result<()> {
     let header = ["time", "severity", "type", "kind", "entity", "target", "message", "details"];
     let mut table = CsvTable::new(out, request.zone, header)?;
-    for event in &page.events {
+    for event in page.events.iter().map(|record| &record.event) {
         let in_a_cell = |write: &dyn Fn(&mut JsonWriter<&mut Vec<u8>>) -> io::Result<()>| -> io::Result<String> {
             let mut text = Vec::new();
             let mut json = JsonWriter::new(&mut text, request.zone);

@@ -17,8 +17,8 @@ const SETTLE_MS_MIN: i64 = 10 * 60 * 1000;
 /// Polling intervals after which a range has settled.
 const SETTLE_INTERVALS: i64 = 4;
 
-/// How far before a range retention can change its answer: the sample before the range is part of it. A day is far
-/// beyond any polling interval; what lies across a longer hole is told apart by the exact cutoff.
+/// How far before a range retention can still change its answer: the sample before the range is part of it, and lies
+/// at most three polling intervals away, the longest being some hours.
 const NEIGHBOUR_MS: i64 = 86_400_000;
 
 /// The answers that one entity tag stands for.

@@ -2,11 +2,12 @@
 //!
 //! Must not know: which route failed, the store's inner errors beyond their text.
 
-use warp::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use warp::http::{HeaderName, StatusCode};
+use warp::http::StatusCode;
+use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use warp::reply::Response;
 
 use crate::answer::AnswerError;
+use crate::query::civil::format_instant;
 use crate::query::request::{ParameterError, Zone};
 use crate::render::json::JsonWriter;
 use crate::store::StoreError;
@@ -21,28 +22,28 @@ pub struct Problem {
     /// The sort of problem, for people.
     pub title: &'static str,
     /// What is wrong with this request and what would be right.
-    pub detail: String,
+    pub detail: Box<str>,
     /// The parameter at fault.
-    pub parameter: Option<String>,
+    pub parameter: Option<Box<str>>,
     /// The nearest name that is known, where a name is not.
-    pub nearest: Option<String>,
+    pub nearest: Option<Box<str>>,
     /// A header that belongs to the status.
-    pub header: Option<(HeaderName, &'static str)>,
+    pub header: Option<(&'static str, &'static str)>,
 }
 
 impl Problem {
-    fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+    fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<Box<str>>) -> Self {
         Problem { status, slug, title, detail: detail.into(), parameter: None, nearest: None, header: None }
     }
 
     /// 400: a parameter is unknown or its value is not understood.
-    pub fn parameter(name: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn parameter(name: impl Into<Box<str>>, detail: impl Into<Box<str>>) -> Self {
         let problem = Problem::new(StatusCode::BAD_REQUEST, "bad-parameter", "Bad parameter", detail);
         Problem { parameter: Some(name.into()), ..problem }
     }
 
     /// 400: the request as a whole cannot be read or answered.
-    pub fn bad_request(detail: impl Into<String>) -> Self {
+    pub fn bad_request(detail: impl Into<Box<str>>) -> Self {
         Problem::new(StatusCode::BAD_REQUEST, "bad-request", "Bad request", detail)
     }
 
@@ -54,24 +55,24 @@ impl Problem {
             "Token needed",
             "send the recorder's token as `Authorization: Bearer <token>`",
         );
-        Problem { header: Some((WWW_AUTHENTICATE, "Bearer realm=\"tachograph\"")), ..problem }
+        Problem { header: Some(("www-authenticate", "Bearer realm=\"tachograph\"")), ..problem }
     }
 
     /// 404: nothing of that name.
-    pub fn not_found(detail: impl Into<String>, nearest: Option<&str>) -> Self {
+    pub fn not_found(detail: impl Into<Box<str>>, nearest: Option<&str>) -> Self {
         let problem = Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail);
-        Problem { nearest: nearest.map(str::to_owned), ..problem }
+        Problem { nearest: nearest.map(Into::into), ..problem }
     }
 
     /// 405: everything here is read.
     pub fn method_not_allowed(method: &str) -> Self {
         let detail = format!("{method} is not possible here: use GET or HEAD");
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail);
-        Problem { header: Some((ALLOW, "GET, HEAD")), ..problem }
+        Problem { header: Some(("allow", "GET, HEAD")), ..problem }
     }
 
     /// 410: retention has taken it.
-    pub fn gone(detail: impl Into<String>) -> Self {
+    pub fn gone(detail: impl Into<Box<str>>) -> Self {
         Problem::new(StatusCode::GONE, "gone", "No longer kept", detail)
     }
 
@@ -104,9 +105,9 @@ impl Problem {
     }
 
     /// 503: try again soon.
-    pub fn unavailable(detail: impl Into<String>) -> Self {
+    pub fn unavailable(detail: impl Into<Box<str>>) -> Self {
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not now", detail);
-        Problem { header: Some((RETRY_AFTER, "2")), ..problem }
+        Problem { header: Some(("retry-after", "2")), ..problem }
     }
 
     /// The document.
@@ -159,7 +160,10 @@ impl From<AnswerError> for Problem {
             AnswerError::TooMany { message } => {
                 Problem::new(StatusCode::BAD_REQUEST, "too-many", "Too large an answer", message)
             }
-            AnswerError::Gone { message } => Problem::gone(message),
+            AnswerError::Gone { kept_from } => Problem::gone(format!(
+                "samples before {0} are no longer kept: ask with start={0} or later",
+                format_instant(kept_from, Zone::Utc)
+            )),
         }
     }
 }

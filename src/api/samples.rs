@@ -15,10 +15,10 @@ use super::freshness::{Asked, mark, not_modified};
 use super::negotiate::Format;
 use super::problem::Problem;
 use super::routes::{Ask, Links, file_name};
-use crate::answer;
+use crate::answer::{self, AnswerError};
 use crate::model::Kind;
 use crate::query::civil::format_instant;
-use crate::query::request::{SamplesRequest, Zone};
+use crate::query::request::{SamplesRequest, Zone, samples_cursor};
 use crate::query::samples::SampleRow;
 use crate::render::csv::CsvTable;
 use crate::render::json::{self, JsonWriter};
@@ -30,10 +30,7 @@ pub(crate) async fn samples(ask: &Ask, kind: &'static Kind) -> Result<Response, 
     let request = SamplesRequest::parse(kind, &ask.pairs, context.clock.now())?;
     let kept_from = context.read(|store| store.samples_kept_from()).await?;
     if let Some(kept_from) = kept_from.filter(|kept_from| request.range.start() < *kept_from) {
-        let kept_from = format_instant(kept_from, request.zone);
-        return Err(Problem::gone(format!(
-            "samples before {kept_from} are no longer kept: ask with start={kept_from} or later"
-        )));
+        return Err(AnswerError::Gone { kept_from }.into());
     }
     let etag = Asked {
         route: "samples",
@@ -104,7 +101,7 @@ fn emit(
     .map_err(Problem::from)?;
     match failed {
         Some(error) => Err(error.into()),
-        None => Ok(end.next),
+        None => Ok(end.next.map(|(identity, at)| samples_cursor(&identity, at))),
     }
 }
 

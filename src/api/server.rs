@@ -3,26 +3,26 @@
 //! Must not know: what is answered.
 
 use std::future::Future;
-use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
+use self::socket::{Broken, Socket, StallGuard};
 use super::{Context, routes};
+
+mod socket;
 
 /// Bounds on connections.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +70,17 @@ pub async fn serve(
     tls: Option<Arc<ServerConfig>>,
     shutdown: impl Future<Output = ()>,
 ) {
-    let filter = routes(context);
+    serve_filter(listeners, routes(context), limits, tls, shutdown).await;
+}
+
+/// [`serve`] for any filter.
+pub(super) async fn serve_filter(
+    listeners: Vec<TcpListener>,
+    filter: BoxedFilter<(Response,)>,
+    limits: ServerLimits,
+    tls: Option<Arc<ServerConfig>>,
+    shutdown: impl Future<Output = ()>,
+) {
     let slots = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
     let (stop, stopped) = watch::channel(false);
     let acceptor = tls.map(TlsAcceptor::from);
@@ -120,13 +130,14 @@ async fn accept(
             let _slot = slot;
             // Chunks are large; waiting to fill a packet only delays the last one.
             let _ = stream.set_nodelay(true);
-            let stream = StallGuard::new(stream, limits.stall_time);
+            let (socket, broken) = Socket::new(stream);
+            let stream = StallGuard::new(socket, limits.stall_time);
             match acceptor {
-                None => connection(stream, filter, limits, stopped).await,
+                None => connection(stream, filter, limits, stopped, &broken).await,
                 Some(acceptor) => {
                     // A handshake that fails is the client's affair.
                     if let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake_time, acceptor.accept(stream)).await {
-                        connection(stream, filter, limits, stopped).await;
+                        connection(stream, filter, limits, stopped, &broken).await;
                     }
                 }
             }
@@ -150,6 +161,7 @@ async fn connection<I>(
     filter: BoxedFilter<(Response,)>,
     limits: ServerLimits,
     mut stopped: watch::Receiver<bool>,
+    broken: &Broken,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -170,71 +182,8 @@ async fn connection<I>(
         }
     };
     if let Err(error) = ended {
+        broken.set();
         // What clients do to their connections is no fault of the recorder's.
         tracing::debug!(%error, "a connection broke off");
-    }
-}
-
-/// A stream whose writes fail when the other side takes nothing for too long.
-#[derive(Debug)]
-struct StallGuard<S> {
-    stream: S,
-    stall_time: Duration,
-    waiting: Option<Pin<Box<Sleep>>>,
-}
-
-impl<S> StallGuard<S> {
-    fn new(stream: S, stall_time: Duration) -> Self {
-        StallGuard { stream, stall_time, waiting: None }
-    }
-
-    /// Passes on what a write said, and watches the time while it says to wait.
-    fn watch<T>(&mut self, cx: &mut TaskContext<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if poll.is_ready() {
-            self.waiting = None;
-            return poll;
-        }
-        let stall_time = self.stall_time;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall_time)));
-        match waiting.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for StallGuard<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.watch(cx, poll)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut TaskContext<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.watch(cx, poll)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        let poll = Pin::new(&mut self.stream).poll_flush(cx);
-        self.watch(cx, poll)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        let poll = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.watch(cx, poll)
     }
 }

@@ -4,4 +4,5 @@ mod forms;
 mod hostile;
 mod seed;
 mod sockets;
+mod streams;
 mod tables;

@@ -83,11 +83,12 @@ pub fn frame<W: Write>(out: W, frame: &Frame) -> io::Result<()> {
     for series in &frame.series {
         for (bucket, time) in times.iter().enumerate() {
             table.text(time)?;
-            for label in &series.labels {
-                table.text(label.as_deref().unwrap_or_default())?;
+            for (index, _) in frame.label_names.iter().enumerate() {
+                table.text(series.labels.get(index).and_then(Option::as_deref).unwrap_or_default())?;
             }
-            for values in &series.values {
-                table.cell(&values.get(bucket).copied().unwrap_or_default().into())?;
+            for (index, _) in frame.fields.iter().enumerate() {
+                let values = series.values.get(index);
+                table.cell(&values.and_then(|values| values.get(bucket)).copied().unwrap_or_default().into())?;
             }
             if has_coverage {
                 let covered = series.coverage.as_ref().and_then(|coverage| coverage.get(bucket));

@@ -249,3 +249,110 @@ fn gaps<W: Write>(json: &mut JsonWriter<W>, frame: &Frame) -> io::Result<()> {
         Ok(())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Outcome, TargetName, TimeRange};
+    use crate::query::cell::Number;
+    use crate::query::frame::{FrameField, Gap, Series};
+    use crate::query::request::test_kinds::CONTAINER;
+    use crate::query::request::{Agg, Step};
+
+    fn request(parameters: &[(&str, &str)]) -> RangeRequest {
+        let pairs: Vec<_> = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        RangeRequest::parse(&CONTAINER, &pairs, Timestamp::from_ms(3_600_000), 10_000).unwrap()
+    }
+
+    fn example(request: &RangeRequest) -> Frame {
+        let field = |agg: Agg, key: &str| FrameField { name: "cpu_cores", agg, unit: "cores", key: key.to_owned() };
+        Frame {
+            kind: &CONTAINER,
+            range: TimeRange::new(Timestamp::from_ms(500), Timestamp::from_ms(120_000)).unwrap(),
+            step: Step::Fixed(60_000),
+            zone: Zone::Utc,
+            resolution: "samples",
+            fields: vec![field(Agg::Avg, "cpu_cores.avg"), field(Agg::Max, "cpu_cores.max")],
+            label_names: request.group_by.iter().flatten().map(|label| label.name(&CONTAINER)).collect(),
+            times: vec![Timestamp::from_ms(500), Timestamp::from_ms(60_000)],
+            series: vec![Series {
+                labels: vec![Some("/a,b".to_owned()), None],
+                values: vec![
+                    vec![Number::Derived(1.0 / 3.0), Number::Null],
+                    vec![Number::Derived(f64::INFINITY), Number::Scaled { value: -5, decimals: 1 }],
+                ],
+                coverage: Some(vec![1.0, 0.5]),
+            }],
+            gaps: Some(vec![
+                Gap {
+                    target: TargetName::new("docker", "n"),
+                    start: Timestamp::from_ms(90_000),
+                    end: Timestamp::from_ms(120_000),
+                    cause: Some(Outcome::Timeout),
+                },
+                Gap {
+                    target: TargetName::new("docker", "n"),
+                    start: Timestamp::from_ms(500),
+                    end: Timestamp::from_ms(900),
+                    cause: None,
+                },
+            ]),
+        }
+    }
+
+    #[test]
+    fn a_frame_with_everything() {
+        let request = request(&[
+            ("fields", "cpu_cores"),
+            ("agg", "avg,max"),
+            ("group_by", "app,label.env"),
+            ("across", "sum"),
+            ("top", "3"),
+            ("coverage", "1"),
+            ("app", "/a*"),
+        ]);
+        let frame = example(&request);
+        let mut out = Vec::new();
+        super::frame(&mut out, &frame, &request, &[("app".to_owned(), "/a*".to_owned())]).unwrap();
+        let expected = concat!(
+            r#"{"kind":"container","start":"1970-01-01T00:00:00.500Z","end":"1970-01-01T00:02:00Z","#,
+            r#""step_seconds":60,"step":"1m","tz":"UTC","resolution":"samples","#,
+            r#""filters":[{"name":"app","value":"/a*"}],"group_by":["app","label.env"],"across":"sum","#,
+            r#""top":3,"top_by":"cpu_cores.avg","coverage":true,"#,
+            r#""fields":[{"name":"cpu_cores","agg":"avg","unit":"cores"},"#,
+            r#"{"name":"cpu_cores","agg":"max","unit":"cores"}],"#,
+            r#""times":["1970-01-01T00:00:00.500Z","1970-01-01T00:01:00Z"],"#,
+            r#""series":[{"labels":{"app":"/a,b","label.env":null},"#,
+            r#""values":{"cpu_cores.avg":[0.333333333,null],"cpu_cores.max":["+Inf",-0.5]},"coverage":[1,0.5]}],"#,
+            r#""gaps":[{"target":"docker/n","start":"1970-01-01T00:01:30.000Z","end":"1970-01-01T00:02:00.000Z","#,
+            r#""cause":"timeout"},{"target":"docker/n","start":"1970-01-01T00:00:00.500Z","#,
+            r#""end":"1970-01-01T00:00:00.900Z","cause":"not_running"}]}"#,
+            "\n"
+        );
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+
+        let mut out = Vec::new();
+        crate::render::csv::frame(&mut out, &frame).unwrap();
+        let expected = "time,app,label.env,cpu_cores.avg,cpu_cores.max,coverage\r\n\
+            1970-01-01T00:00:00.500Z,\"/a,b\",,0.333333333,+Inf,1\r\n\
+            1970-01-01T00:01:00Z,\"/a,b\",,,-0.5,0.5\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn one_series_of_everything_has_no_labels() {
+        let request = request(&[("group_by", ""), ("step", "1mo")]);
+        let mut frame = example(&request);
+        (frame.step, frame.gaps) = (Step::Month, None);
+        frame.series[0].labels.clear();
+        let mut out = Vec::new();
+        super::frame(&mut out, &frame, &request, &[]).unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!((&answer["step_seconds"], &answer["step"]), (&serde_json::Value::Null, &"1mo".into()));
+        assert_eq!(
+            (&answer["group_by"], &answer["series"][0]["labels"]),
+            (&serde_json::json!([]), &serde_json::json!({}))
+        );
+        assert!(answer.get("gaps").is_none());
+    }
+}

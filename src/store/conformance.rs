@@ -110,7 +110,7 @@ fn over_all(scenario: impl Fn(&mut Bench)) {
     scenario(&mut Bench::sealed());
 }
 
-fn ms(ms: i64) -> Timestamp {
+pub(super) fn ms(ms: i64) -> Timestamp {
     Timestamp::from_ms(ms)
 }
 
@@ -122,7 +122,7 @@ pub(super) fn node(name: &str) -> TargetName {
     TargetName::new("test", name)
 }
 
-fn thing(number: &str) -> Identity {
+pub(super) fn thing(number: &str) -> Identity {
     Identity::new(["here", number])
 }
 
@@ -140,11 +140,11 @@ fn poll(target: &str, started: i64, outcome: Outcome) -> Poll {
     }
 }
 
-fn sample(at: i64, work: i64) -> Sample {
+pub(super) fn sample(at: i64, work: i64) -> Sample {
     Sample { at: ms(at), since: Some(ms(1)), values: Box::new([Value::Int(work), Value::Float(0.5), Value::Null]) }
 }
 
-fn seen(number: &str, sample: Option<Sample>) -> Observation {
+pub(super) fn seen(number: &str, sample: Option<Sample>) -> Observation {
     Observation { identity: thing(number), attributes: None, ended: None, sample }
 }
 
@@ -152,7 +152,7 @@ fn labelled(label: &str) -> Option<Attributes> {
     Some(Attributes::from([("label", label.into())]))
 }
 
-fn snapshot(target: &str, started: i64, observations: Vec<Observation>) -> Snapshot {
+pub(super) fn snapshot(target: &str, started: i64, observations: Vec<Observation>) -> Snapshot {
     Snapshot {
         poll: poll(target, started, Outcome::Ok),
         batches: vec![KindBatch { kind: &THING, complete: true, observations }],

@@ -287,3 +287,6 @@ impl Drop for Reader<'_> {
         self.readers.returned.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::fleet::Fleet;
-use crate::harness::time::{now_ms, wait_for};
+use crate::harness::time::{LATER, now_ms, wait_for};
 use crate::harness::{Recorder, Table, http, machine, reaper};
 
 /// A recorder with some rounds of a small fleet, shared by the tests of this file.
@@ -25,7 +25,7 @@ fn recorded() -> &'static Recorded {
         let start = now_ms();
         let recorder = Recorder::start(&fleet.sources("interval = \"2s\"\ntimeout = \"1s\""));
         wait_for("some rounds", Duration::from_secs(40), || {
-            let range = [("start", &*start.to_string()), ("end", "now")];
+            let range = [("start", &*start.to_string()), ("end", LATER)];
             (recorder.table("samples/container", &range).rows.len() >= 24).then_some(())
         });
         Recorded { _fleet: fleet, recorder, range: (start.to_string(), now_ms().to_string()) }
@@ -150,8 +150,8 @@ fn is_imported(cell: &str, original: &str) -> bool {
     /// The day number that sheets give to 1970-01-01.
     const SHEET_DAY_OF_1970: f64 = 25_569.0;
     let unbroken = |text: &str| text.replace("\r\n", "\n");
-    if unbroken(cell) == unbroken(original) {
-        return true;
+    if unbroken(cell) == unbroken(original) || ["true", "false"].contains(&cell.to_lowercase().as_str()) {
+        return unbroken(cell).eq_ignore_ascii_case(&unbroken(original));
     }
     let Ok(number) = cell.parse::<f64>() else { return false };
     if let Ok(sent) = original.parse::<f64>() {

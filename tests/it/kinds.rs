@@ -6,7 +6,7 @@ use tachograph::model::kind::{AttributeType, Class, Formula};
 use tachograph::source::KINDS;
 
 /// Units that a number's name ends with (before `_total`, and `_per_second` for rates). An empty unit is a count.
-const UNITS: [&str; 6] = ["seconds", "bytes", "cores", "ratio", "percent", "per_second"];
+const UNITS: [&str; 7] = ["seconds", "bytes", "cores", "ratio", "percent", "pages", "per_second"];
 
 /// Names of request parameters: a label of such a name could not be filtered by.
 const PARAMETERS: [&str; 19] = [
@@ -153,7 +153,20 @@ fn every_kind_can_be_shown_and_explained() {
             kind.columns.iter().map(|column| column.help).chain(kind.derived.iter().map(|derived| derived.help));
         let helps = helps.chain(kind.attributes.iter().map(|attribute| attribute.help));
         for help in helps.chain(kind.identity.iter().map(|key| key.help)).chain([kind.help]) {
-            assert!(help.len() > 5 && help.ends_with('.'), "{}: {help:?} is no sentence", kind.name);
+            assert!(help.len() > 5 && help.ends_with(['.', '…']), "{}: {help:?} is no sentence", kind.name);
+        }
+    }
+}
+
+#[test]
+fn families_of_metrics_never_clash() {
+    use tachograph::render::openmetrics::family_name;
+    let mut taken = BTreeSet::new();
+    for kind in KINDS {
+        for column in kind.columns {
+            let family = family_name(kind, column);
+            assert!(!family.ends_with("_total"), "{family}: a counter's family goes without");
+            assert!(taken.insert(family), "{}.{} clashes with another family", kind.name, column.name);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::fleet::Fleet;
-use crate::harness::time::{now_ms, wait_until};
+use crate::harness::time::{monotonic_ms, now_ms, wait_until};
 use crate::harness::{Recorder, machine};
 
 const ENGINES: usize = 40;
@@ -63,7 +63,10 @@ fn run(duration_ms: i64) {
     assert_eq!(events["events"].as_array().unwrap().len(), 0, "{events:#}");
     assert!(fleet.stats_served() >= u64::try_from(samples.rows.len()).unwrap());
 
-    report(&before, &after, duration_ms, samples.rows.len());
+    // What the writer spent in transactions, as the recorder says of itself.
+    let own = [("start", from.as_str()), ("end", &until), ("step", "all"), ("fields", "commit_seconds_total")];
+    let store_s = recorder.table("range/recorder", &own).numbers("commit_seconds_total")[0].unwrap();
+    report(&before, &after, duration_ms, samples.rows.len(), store_s);
     if !cfg!(debug_assertions) {
         assert!(after.memory_peak_bytes <= MEMORY_MAX_BYTES, "peak memory {} bytes", after.memory_peak_bytes);
     }
@@ -106,7 +109,18 @@ fn cpu_ticks(stat: &str) -> (String, u64) {
     (stat[begin + 1..end].to_owned(), ticks)
 }
 
-fn report(before: &Usage, after: &Usage, duration_ms: i64, samples: usize) {
+/// Microseconds that parsing one reply takes, in this build.
+fn parse_us() -> f64 {
+    const TIMES: u32 = 5_000;
+    let body = include_bytes!("../fixtures/fleet/stats.json");
+    let start = monotonic_ms();
+    for _ in 0..TIMES {
+        assert!(tachograph::source::docker::parse_stats(std::hint::black_box(body)).unwrap().is_some());
+    }
+    (monotonic_ms() - start) as f64 * 1000.0 / f64::from(TIMES)
+}
+
+fn report(before: &Usage, after: &Usage, duration_ms: i64, samples: usize, store_s: f64) {
     let per_tick_s = 1.0 / rustix::param::clock_ticks_per_second() as f64;
     let seconds = duration_ms as f64 / 1000.0;
     let cpu_s = (after.cpu_ticks - before.cpu_ticks) as f64 * per_tick_s;
@@ -118,6 +132,11 @@ fn report(before: &Usage, after: &Usage, duration_ms: i64, samples: usize) {
         1e6 * cpu_s / samples as f64,
         after.memory_peak_bytes as f64 / f64::from(1 << 20),
     )];
+    let (whole_us, store_us, parse_us) = (1e6 * cpu_s / samples as f64, 1e6 * store_s / samples as f64, parse_us());
+    lines.push(format!(
+        "load:   of these fetch and all else {:.1} us, parse {parse_us:.1} us, store {store_us:.1} us (time in transactions)",
+        whole_us - store_us - parse_us
+    ));
     for (name, ticks) in &after.threads {
         let used = ticks.saturating_sub(before.threads.get(name).copied().unwrap_or(0));
         let us = 1e6 * used as f64 * per_tick_s / samples as f64;

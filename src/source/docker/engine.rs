@@ -32,6 +32,12 @@ pub(super) struct Engine {
     pub(super) clock_hint_ms: i64,
 }
 
+/// Most containers of one engine: ten times what one machine runs.
+const CONTAINERS_MAX: usize = 10_000;
+
+/// Largest reply with one container's stats; usual ones have 2 kB, and 30 bytes more for each CPU.
+const STATS_MAX_BYTES: usize = 1024 * 1024;
+
 /// How many requests may be open at once: of this engine, and of all that share the semaphore.
 #[derive(Debug, Clone)]
 pub(super) struct Bounds {
@@ -81,6 +87,12 @@ impl Engine {
         let path = self.path("/containers/json?all=1");
         let reply = self.http.get_ok(&path, limits).await?;
         let listed = list::parse(&reply.body).map_err(|error| self.http.malformed(&path, &reply, &error))?;
+        if listed.len() > CONTAINERS_MAX {
+            let (url, count) = (self.http.url(&path), listed.len());
+            let message =
+                format!("GET {url}: {count} containers, more than the {CONTAINERS_MAX} that one engine may have");
+            return Err(Failure::new(Outcome::TooLarge, message));
+        }
         Ok((listed, reply.body.len()))
     }
 
@@ -106,6 +118,7 @@ impl Engine {
         clock: &Clock,
         limits: Limits,
     ) -> Vec<Fetched<Option<Stats>>> {
+        let limits = Limits { reply_max_bytes: limits.reply_max_bytes.min(STATS_MAX_BYTES), ..limits };
         // Podman ignores it, and engines before it would take the argument for nothing as well.
         let one_shot =
             if self.version >= version::ONE_SHOT_FROM && !self.quirks.is_podman { "&one-shot=true" } else { "" };

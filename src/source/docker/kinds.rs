@@ -79,7 +79,8 @@ pub static CONTAINER: Kind = Kind {
             "cpu_host_ns",
             "seconds",
             9,
-            "CPU time of the whole machine, user to softirq without steal (system_cpu_usage). Podman reports something \
+            "CPU time of the whole machine, user to softirq without steal (system_cpu_usage). Null in the first \
+             sample of each life, because it does not count from the container's start. Podman reports something \
              else there: for it, the time since the container's start times cpu_online.",
         )
         .not_additive(),

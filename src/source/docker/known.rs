@@ -28,6 +28,8 @@ pub(super) struct Known {
     pub(super) network: Network,
     /// Counters of its last sample.
     counters: Box<[Option<i64>]>,
+    /// The beginning of the life that its last sample was of, where it was known.
+    sampled_life: Option<Timestamp>,
     /// Attributes of its parts.
     pub(super) shared: Attributes,
     /// Interfaces and devices that have been given their attributes.
@@ -88,9 +90,11 @@ impl Known {
         self.counters.iter().zip(counters(&stats.values)).any(fell)
     }
 
-    /// Remembers the counters of a sample.
-    pub(super) fn note_sample(&mut self, stats: &Stats) {
+    /// Remembers a sample of the life that began then. True if the one before was of the same life.
+    pub(super) fn note_sample(&mut self, stats: &Stats, began: Option<Timestamp>) -> bool {
         self.counters = counters(&stats.values).collect();
+        let before = std::mem::replace(&mut self.sampled_life, began);
+        began.is_some() && before == began
     }
 }
 

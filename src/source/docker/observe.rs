@@ -44,7 +44,7 @@ pub(super) fn observe(docker: &mut Docker, engine: &Arc<Engine>, visit: Visit, a
         host: &docker.settings.name,
         environment: &docker.settings.environment,
         offset_ms: docker.clock_offset_ms,
-        names: answers.seen.iter().map(|seen| (seen.listed.id.clone(), seen.listed.shown().to_owned())).collect(),
+        names: names(&answers.seen),
         is_podman: engine.quirks.is_podman,
         containers: Vec::with_capacity(answers.seen.len()),
         interfaces: Vec::new(),
@@ -115,6 +115,14 @@ pub(super) fn observe(docker: &mut Docker, engine: &Arc<Engine>, visit: Visit, a
         ],
         events: take_events(docker, visit),
     }
+}
+
+/// Names by id, if any container's facts may speak of another.
+fn names(seen: &[Seen]) -> HashMap<Box<str>, String> {
+    if !seen.iter().any(|seen| matches!(seen.facts, Facts::Are(_))) {
+        return HashMap::new();
+    }
+    seen.iter().map(|seen| (seen.listed.id.clone(), seen.listed.shown().to_owned())).collect()
 }
 
 /// The events that are to be handed over now.
@@ -240,7 +248,8 @@ impl Building<'_> {
         };
         let ended = match state {
             State::Created | State::Running | State::Paused => None,
-            State::Restarting | State::Ended => known.finished.map(|at| self.ours(at)),
+            // Of a life of milliseconds engines may date the end a little before the start.
+            State::Restarting | State::Ended => known.finished.map(|at| self.ours(at.max(known.started.unwrap_or(at)))),
         };
         let identity = Identity::new([self.host, &*seen.listed.id]);
         self.containers.push(Observation { identity, attributes, ended, sample });
@@ -259,10 +268,12 @@ impl Building<'_> {
             stats.forget_network();
         }
         let began = began(known, started_before, stats.read);
+        let goes_on = known.note_sample(&stats, began);
         if self.is_podman {
             stats.synthesise_cpu_host(began);
+        } else if !goes_on {
+            stats.forget_cpu_host();
         }
-        known.note_sample(&stats);
         let at = stats.read.map_or(arrived, |read| self.ours(read));
         let since = began.map(|began| self.ours(began));
         let parts = |parts: Vec<(Box<str>, Box<[Value]>)>, known: &mut Known, host: &str| {

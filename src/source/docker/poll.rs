@@ -174,7 +174,7 @@ fn is_outdated(
     !matches!(facts, Some(Facts::Gone)) && (is_told || (is_odd && line.state().has_stats()))
 }
 
-fn ids<'a>(listed: &'a [Listed], wanted: impl Fn(&Listed) -> bool) -> Vec<&'a str> {
+fn ids(listed: &[Listed], wanted: impl Fn(&Listed) -> bool) -> Vec<&str> {
     listed.iter().filter(|line| wanted(line)).map(|line| &*line.id).collect()
 }
 

@@ -378,6 +378,14 @@ impl Stats {
         }
     }
 
+    /// Leaves the machine's CPU time out. It does not count from the container's start: as the first counter of a
+    /// life it would count as grown by all the machine ever did.
+    pub(super) fn forget_cpu_host(&mut self) {
+        if let Some(value) = self.values.get_mut(CPU_HOST) {
+            *value = Value::Null;
+        }
+    }
+
     /// For podman, puts the time since the container's start, on all CPUs, in the place of the machine's CPU time:
     /// it grows as that does, and begins with the same life as the container's other counters.
     pub(super) fn synthesise_cpu_host(&mut self, started: Option<Timestamp>) {

@@ -117,16 +117,17 @@ fn classify(error: &reqwest::Error) -> (Outcome, String) {
     let mut deepest = String::new();
     let mut cause: Option<&(dyn StdError + 'static)> = error.source();
     while let Some(error) = cause {
-        if let Some(found) = of_cause(error) {
-            return found;
-        }
-        deepest = error.to_string();
-        // An io::Error's `source` is that of the error inside it, so that one is looked at here.
-        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(|io| io.get_ref()) {
+        // An io::Error's `source` is that of the error inside it, so that the inner ones are looked at here.
+        let mut inner = error;
+        loop {
             if let Some(found) = of_cause(inner) {
                 return found;
             }
             deepest = inner.to_string();
+            match inner.downcast_ref::<io::Error>().and_then(|io| io.get_ref()) {
+                Some(more) => inner = more,
+                None => break,
+            }
         }
         cause = error.source();
     }

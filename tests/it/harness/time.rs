@@ -8,6 +8,9 @@ use tachograph::clock::Clock;
 /// How often a condition is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// An end after everything that is recorded: `now` is a whole second that may have passed already.
+pub(crate) const LATER: &str = "2100-01-01";
+
 /// Milliseconds since 1970.
 pub(crate) fn now_ms() -> i64 {
     Clock::System.now().ms()

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::harness::time::{now_ms, rfc3339, wait_for};
+use crate::harness::time::{LATER, now_ms, rfc3339, wait_for};
 use crate::harness::{Recorder, Table, machine};
 
 use super::engine::{self, Engine};
@@ -52,7 +52,7 @@ impl World {
     pub(crate) fn wait_for_poll_after(&self, host: &str, at_ms: i64) {
         wait_for(&format!("a poll of {host} after {}", rfc3339(at_ms)), SAMPLED_WITHIN, || {
             let start = at_ms.to_string();
-            let table = self.recorder.table("samples/engine", &[("host", host), ("start", &start), ("end", "now")]);
+            let table = self.recorder.table("samples/engine", &[("host", host), ("start", &start), ("end", LATER)]);
             (!table.rows.is_empty()).then_some(())
         });
     }
@@ -60,7 +60,7 @@ impl World {
     /// A container's samples from `start_ms` on.
     pub(crate) fn samples(&self, host: &str, name: &str, start_ms: i64) -> Table {
         let start = start_ms.to_string();
-        self.recorder.table("samples/container", &[("host", host), ("name", name), ("start", &start), ("end", "now")])
+        self.recorder.table("samples/container", &[("host", host), ("name", name), ("start", &start), ("end", LATER)])
     }
 
     /// Waits for a sample of a container at or after `at_ms`.
@@ -80,13 +80,15 @@ impl World {
 
     /// The entities of a container's name, as the fast target knows them.
     pub(crate) fn entities(&self, host: &str, name: &str) -> Vec<serde_json::Value> {
-        let answer = self.recorder.json(&format!("/api/v1/entities/container?host={host}&name={name}&start=-1h"));
+        let answer =
+            self.recorder.json(&format!("/api/v1/entities/container?host={host}&name={name}&start=-1h&end={LATER}"));
         answer["entities"].as_array().expect("a list of entities").clone()
     }
 
     /// Types and whole events of one container, oldest first.
     pub(crate) fn events(&self, host: &str, id: &str, start_ms: i64) -> Vec<(String, serde_json::Value)> {
-        let answer = self.recorder.json(&format!("/api/v1/events?kind=container&host={host}&start={start_ms}&end=now"));
+        let answer =
+            self.recorder.json(&format!("/api/v1/events?kind=container&host={host}&start={start_ms}&end={LATER}"));
         let events = answer["events"].as_array().expect("a list of events").clone();
         let own = events.into_iter().filter(|event| event["entity"]["id"] == id);
         own.map(|event| (event["type"].as_str().unwrap().to_owned(), event)).collect()

@@ -1,0 +1,255 @@
+//! The command line: one file a command, and how failures are told.
+//!
+//! Must not know: how anything is sampled, stored or answered.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use thiserror::Error;
+
+use crate::answer::AnswerError;
+use crate::app::{AppError, Failures};
+use crate::config::ConfigFaults;
+use crate::query::request::{ParameterError, UnknownKind};
+use crate::store::StoreError;
+
+mod check_config;
+mod export;
+mod logging;
+mod output;
+mod poll;
+mod query;
+mod recording;
+mod serve;
+mod table;
+
+/// The exit code of a failure.
+pub const FAILURE: u8 = 1;
+
+/// The exit code of a command that was given what it cannot use; clap's own too.
+pub const USAGE: u8 = 2;
+
+const EXAMPLES: &str = "\
+Examples:
+  tachograph                                    record what the default configuration finds
+  tachograph serve --config /etc/tachograph.toml
+  tachograph check-config --config new.toml     tell every fault, change nothing
+  tachograph poll docker/node-1                 visit one target once, store nothing
+  tachograph query container start=-6h step=5m group_by=app fields=cpu_cores
+  tachograph query container start=-1d step=all top=10 --format json
+  tachograph export host start=2026-08-01 end=2026-09-01 --output august.csv
+
+Parameters of query and export are those of the HTTP API's /range and /samples.";
+
+/// A flight recorder for container clusters: samples engines and hosts, keeps every snapshot in one file, answers
+/// with history.
+#[derive(Debug, Parser)]
+#[command(name = "tachograph", version, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// The configuration file; without it the built-in default is used.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Record and serve, until SIGINT or SIGTERM (the default). SIGHUP reads the configuration again.
+    Serve,
+    /// Check the configuration: print every fault with its key, or what would be polled.
+    CheckConfig,
+    /// Visit targets once and print what they give; nothing is stored.
+    Poll(poll::Arguments),
+    /// Numbers over time, as the HTTP API's /range gives them.
+    Query(query::Arguments),
+    /// Samples as recorded, as the HTTP API's /samples gives them.
+    Export(export::Arguments),
+}
+
+/// What query and export are asked.
+#[derive(Debug, Args)]
+struct Question {
+    /// The kind, such as container or host.
+    kind: String,
+    /// Parameters and filters: start=-6h, step=5m, host=node-1, label.env=prod, …
+    #[arg(value_name = "NAME=VALUE", value_parser = parse_pair)]
+    parameters: Vec<(String, String)>,
+    /// Read this recording instead of the configuration's store.path; a running recorder is not disturbed.
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+    /// Write to this file, which appears when it is whole; without it to standard output.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as name=value")?;
+    if name.is_empty() {
+        return Err("the name before = is missing".to_owned());
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum CliError {
+    /// The configuration has faults.
+    #[error("the configuration cannot be used:\n{0}")]
+    Config(ConfigFaults),
+    /// The recorder cannot run.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// The log's settings cannot be used.
+    #[error("TACHOGRAPH_LOG: {message}; write a level such as info, or tachograph=debug,warn")]
+    Log {
+        /// What is wrong.
+        message: String,
+    },
+    /// The address cannot be listened on.
+    #[error("listen on {address}: stop what listens there, or set server.listen to another address")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// The cause.
+        #[source]
+        cause: io::Error,
+    },
+    /// The operating system refused what the program needs to run.
+    #[error("{operation}")]
+    System {
+        /// What was being done.
+        operation: &'static str,
+        /// The cause.
+        #[source]
+        cause: io::Error,
+    },
+    /// There is no such target.
+    #[error("there is no target {name}; targets are {known}")]
+    UnknownTarget {
+        /// As it was asked for.
+        name: String,
+        /// All there are.
+        known: String,
+    },
+    /// Targets did not answer well; each was told on its own.
+    #[error("{failed} of {polled} targets failed")]
+    Polls {
+        /// How many failed.
+        failed: usize,
+        /// How many were polled.
+        polled: usize,
+    },
+    /// There is no such kind.
+    #[error("{0}")]
+    UnknownKind(#[from] UnknownKind),
+    /// A parameter cannot be used.
+    #[error("{0}")]
+    Parameter(#[from] ParameterError),
+    /// There is no recording.
+    #[error("there is no recording at {}: name one with --store, or record one with `tachograph serve`", path.display())]
+    NoRecording {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The recording cannot be read.
+    #[error("read the recording")]
+    Store(#[source] Box<StoreError>),
+    /// The question cannot be answered.
+    #[error("{0}")]
+    Answer(AnswerError),
+    /// The output cannot be written.
+    #[error("write {}: nothing was left behind", path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        cause: io::Error,
+    },
+    /// Standard output cannot be written.
+    #[error("write to standard output")]
+    Write(#[from] io::Error),
+}
+
+impl From<AnswerError> for CliError {
+    fn from(error: AnswerError) -> Self {
+        match error {
+            AnswerError::Store(cause) => cause.into(),
+            other => CliError::Answer(other),
+        }
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(cause: StoreError) -> Self {
+        CliError::Store(Box::new(cause))
+    }
+}
+
+impl CliError {
+    /// The process's exit code; None: whoever reads the output has gone, which is no failure.
+    pub fn exit_code(&self) -> Option<u8> {
+        match self {
+            CliError::Write(cause) if cause.kind() == io::ErrorKind::BrokenPipe => None,
+            CliError::UnknownTarget { .. } | CliError::UnknownKind(_) | CliError::Parameter(_) => Some(USAGE),
+            _ => Some(FAILURE),
+        }
+    }
+
+    /// Tells the error with all its causes on standard error.
+    pub fn print(&self) {
+        // Nowhere is left to tell that this failed.
+        let _ = writeln!(io::stderr().lock(), "tachograph: {}", Failures(self));
+    }
+}
+
+/// Runs what the arguments say.
+pub fn run(arguments: &Arguments) -> Result<(), CliError> {
+    let config = arguments.config.as_deref();
+    match &arguments.command {
+        None | Some(Command::Serve) => serve::run(config),
+        Some(Command::CheckConfig) => check_config::run(config),
+        Some(Command::Poll(arguments)) => poll::run(config, arguments),
+        Some(Command::Query(arguments)) => query::run(config, arguments),
+        Some(Command::Export(arguments)) => export::run(config, arguments),
+    }
+}
+
+/// A runtime for commands that need one.
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    built.map_err(|cause| CliError::System { operation: "start the asynchronous runtime", cause })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_the_default_and_parameters_are_pairs() {
+        let parsed = Arguments::try_parse_from(["tachograph"]).unwrap();
+        assert!(parsed.command.is_none());
+        let line = ["tachograph", "query", "container", "start=-6h", "app=", "label.a=b=c", "--config", "x"];
+        let Some(Command::Query(query)) = Arguments::try_parse_from(line).unwrap().command else { panic!("query") };
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(query.question.parameters, [pair("start", "-6h"), pair("app", ""), pair("label.a", "b=c")]);
+        let refused = Arguments::try_parse_from(["tachograph", "query", "container", "start"]).unwrap_err();
+        assert_eq!(refused.exit_code(), i32::from(USAGE));
+        assert!(refused.to_string().contains("name=value"), "{refused}");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        assert_eq!(CliError::Write(io::ErrorKind::BrokenPipe.into()).exit_code(), None);
+        assert_eq!(CliError::Write(io::ErrorKind::StorageFull.into()).exit_code(), Some(FAILURE));
+    }
+}

@@ -1,0 +1,47 @@
+//! The recording that `query` and `export` read: opened read-only, beside a running recorder or without one.
+//!
+//! Must not know: what is asked of it.
+
+use std::path::{Path, PathBuf};
+
+use super::check_config::planned;
+use super::{CliError, Question};
+use crate::app::load_config_with_kept_name;
+use crate::app::targets::Planned;
+use crate::model::Kind;
+use crate::model::time::duration_ms;
+use crate::query::request::kind_named;
+use crate::source::KINDS;
+use crate::store::Store;
+use crate::store::sqlite::Sqlite;
+
+/// The interval assumed of a kind that the configuration does not poll: the configuration's default.
+const INTERVAL_MS: i64 = 10_000;
+
+/// A recording and the kind that is asked for.
+pub(super) struct Recording {
+    pub(super) store: Store,
+    pub(super) kind: &'static Kind,
+    planned: Vec<Planned>,
+}
+
+impl Recording {
+    /// Opens what the question is about.
+    pub(super) fn open(config: Option<&Path>, question: &Question) -> Result<Recording, CliError> {
+        let kind = kind_named(KINDS, &question.kind)?;
+        let (config, machine_name) = load_config_with_kept_name(config).map_err(CliError::Config)?;
+        let path: PathBuf = question.store.clone().unwrap_or_else(|| config.store_path.clone());
+        if !path.exists() {
+            return Err(CliError::NoRecording { path });
+        }
+        let store = Store::Sqlite(Sqlite::open_read_only(&path, KINDS)?);
+        Ok(Recording { store, kind, planned: planned(&config, machine_name) })
+    }
+
+    /// The shortest interval at which the kind is polled.
+    pub(super) fn interval_ms(&self) -> i64 {
+        let fills = |planned: &&Planned| planned.kinds.iter().any(|kind| kind.name == self.kind.name);
+        let intervals = self.planned.iter().filter(fills).map(|planned| duration_ms(planned.target.interval));
+        intervals.min().unwrap_or(INTERVAL_MS)
+    }
+}
