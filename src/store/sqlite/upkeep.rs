@@ -29,7 +29,13 @@ pub(super) fn step(
     if let Some(merged_blocks) = seal::merge_step(&mut writer.connection, kinds, windows, now)? {
         return Ok(Upkeep { merged_blocks, more: true, ..Upkeep::default() });
     }
-    let mut retained = retention::step(writer, kinds, &limits.cutoffs)?;
+    let mut cutoffs = limits.cutoffs;
+    if limits.file_bytes_max.is_some() {
+        // What an earlier step began because of the size is brought to its end.
+        let begun = retention::samples_kept_from(&writer.connection).during("read since when samples are kept")?;
+        cutoffs.samples = cutoffs.samples.max(begun);
+    }
+    let mut retained = retention::step(writer, kinds, &cutoffs)?;
     if !retained.more
         && let Some(samples) = cutoff_by_size(&writer.connection, windows, now, limits)?
     {
