@@ -198,8 +198,7 @@ pub struct Retained {
 pub struct Limits {
     /// What is older goes.
     pub cutoffs: Cutoffs,
-    /// Where the file holds more bytes than this, its oldest samples and events go too, as the last resort. None: no
-    /// limit.
+    /// Where the file holds more bytes than this, its oldest samples go too, as the last resort. None: no limit.
     pub file_bytes_max: Option<u64>,
 }
 

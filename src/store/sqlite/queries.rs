@@ -51,6 +51,7 @@ queries! {
     EVENTS_IN_RANGE = "events_in_range";
     META_SET = "meta_set";
     META_VALUE = "meta_value";
+    PAGES_COUNT = "pages_count";
     PAGES_GIVE_BACK = "pages_give_back";
     POLL_DELETE = "poll_delete";
     POLL_EXISTS = "poll_exists";

@@ -159,7 +159,14 @@ fn delete_version(connection: &Connection, entity: i64, (from_ms, set): (i64, i6
     delete_unused_set(connection, set)
 }
 
+/// Gives some free pages back, but keeps a quarter of what is in use: rows that are sealed make room for those that
+/// come, and pages given back would only be moved, and asked for again.
 fn give_pages_back(connection: &Connection) -> rusqlite::Result<()> {
+    let (used, free): (i64, i64) =
+        connection.prepare_cached(queries::PAGES_COUNT)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if free <= used / 4 {
+        return Ok(());
+    }
     // Each row that the pragma yields is a page given back: it works while it is asked.
     let mut statement = connection.prepare_cached(queries::PAGES_GIVE_BACK)?;
     let mut pages = statement.query([])?;

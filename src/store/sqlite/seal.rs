@@ -23,10 +23,10 @@ use crate::model::{Kind, Timestamp};
 use crate::store::StoreError;
 
 /// Rows sealed in one step: the writer waits for some tens of milliseconds. One entity more may go over it.
-const ROWS_PER_STEP: usize = 6_000;
+const ROWS_PER_STEP: usize = 3_000;
 
 /// Samples merged in one step: as [`ROWS_PER_STEP`], but nothing is read row by row.
-const MERGED_PER_STEP: usize = 12_000;
+const MERGED_PER_STEP: usize = 6_000;
 
 /// Entities sealed or merged in one step, where each has few samples.
 const ENTITIES_PER_STEP: usize = 100;

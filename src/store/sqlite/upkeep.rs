@@ -39,7 +39,7 @@ pub(super) fn step(
     if !retained.more
         && let Some(samples) = cutoff_by_size(&writer.connection, windows, now, limits)?
     {
-        retained = retention::step(writer, kinds, &Cutoffs { samples: Some(samples), events: Some(samples) })?;
+        retained = retention::step(writer, kinds, &Cutoffs { samples: Some(samples), events: None })?;
     }
     Ok(Upkeep { polls: retained.polls, events: retained.events, more: retained.more, ..Upkeep::default() })
 }

@@ -268,7 +268,7 @@ fn kind_of(layout: &Layout) -> Kind {
 
 /// Samples as text, floats by their bits.
 fn text_of(layout: &Layout, samples: &Samples) -> String {
-    fn line<T: std::fmt::Display>(name: &str, values: impl Iterator<Item = Option<T>>) -> String {
+    fn line<T: fmt::Display>(name: &str, values: impl Iterator<Item = Option<T>>) -> String {
         let cells: Vec<String> = values.map(|value| value.map_or("-".to_owned(), |value| value.to_string())).collect();
         format!("{name} {}\n", cells.join(" "))
     }

@@ -218,7 +218,7 @@ fn long_arrears_are_worked_off_in_small_steps() {
     let mut steps = 0;
     loop {
         let done = told.sqlite.upkeep(Timestamp::from_ms(told.now_ms), &Limits::default()).unwrap();
-        assert!(done.sealed_samples <= 6_500, "{} samples in one step", done.sealed_samples);
+        assert!(done.sealed_samples <= 3_500, "{} samples in one step", done.sealed_samples);
         steps += 1;
         if !done.more {
             break;
