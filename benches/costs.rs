@@ -1,20 +1,23 @@
 //! What things cost: parsing a reply, appending a round, answering ranges and downloads. Each figure stands beside
 //! one that it is compared with, measured in the same run; nothing is judged here.
 //!
-//! `cargo bench --bench costs`. The answers are measured through the whole program: the built binary on a file
-//! that this writes.
+//! `cargo bench --bench costs` prints all but `large`; `cargo bench --bench costs -- large` (or `parse`, `append`,
+//! `answers`) prints the parts that it names. The answers are measured through the whole program: the built binary on
+//! a file that this writes. `large` writes some 1.5 GB into the directory for temporary files.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::indexing_slicing,
     reason = "a program for one reader at a terminal"
 )]
 
 use std::fs::File;
 use std::hint::black_box;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -27,22 +30,31 @@ use tachograph::model::{
 use tachograph::source::{KINDS, kind};
 use tachograph::store::{Store, memory::Memory, sqlite::Sqlite};
 
-#[path = "../tests/it/harness/http.rs"]
-#[expect(dead_code, reason = "tests read more of a reply than this does")]
-mod http;
-
 /// Interval of all recorded targets.
 const INTERVAL_MS: i64 = 10_000;
 /// The simulated fleet of an append.
 const ENGINES: usize = 40;
 const CONTAINERS: usize = 50;
 const DAY_MS: i64 = 86_400_000;
+/// Engines of the large file: 500 containers.
+const ENGINES_OF_LARGE: usize = 10;
 
 fn main() {
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_wanted = |part: &str| named.iter().any(|name| name == part) || (named.is_empty() && part != "large");
     let directory = tempfile::tempdir().unwrap();
-    parse();
-    append(directory.path());
-    answers(directory.path());
+    if is_wanted("parse") {
+        parse();
+    }
+    if is_wanted("append") {
+        append(directory.path());
+    }
+    if is_wanted("answers") {
+        answers(directory.path());
+    }
+    if is_wanted("large") {
+        large(directory.path());
+    }
 }
 
 /// Microseconds that one of `times` runs took; the best of five series, since disturbance only adds.
@@ -146,35 +158,86 @@ fn values(kind: &'static Kind, container: usize, at: Timestamp) -> Box<[Value]> 
     kind.columns.iter().enumerate().map(number).collect()
 }
 
-fn answers(directory: &Path) {
-    let path = directory.join("day.db");
-    let store = Store::Sqlite(Sqlite::open(&path, KINDS).unwrap());
-    // A past day, whole: what is read must not depend on when this runs.
+/// Writes a past day of so many engines, whole: what is read must not depend on when this runs. Gives its start.
+fn write_day(path: &Path, engines: usize) -> i64 {
+    let store = Store::Sqlite(Sqlite::open(path, KINDS).unwrap());
     let start_ms = Clock::System.now().ms() / DAY_MS * DAY_MS - 2 * DAY_MS;
     let rounds: Vec<i64> = (0..DAY_MS / INTERVAL_MS).collect();
+    let begun_ms = Clock::System.monotonic_ms();
     for chunk in rounds.chunks(60) {
         let at = |round: &i64| Timestamp::from_ms(start_ms + round * INTERVAL_MS);
-        let snapshots: Vec<_> = chunk.iter().map(|round| snapshot(0, at(round), *round == 0)).collect();
-        store.append(&snapshots).unwrap();
+        let round =
+            |round: &i64| (0..engines).map(|engine| snapshot(engine, at(round), *round == 0)).collect::<Vec<_>>();
+        store.append(&chunk.iter().flat_map(round).collect::<Vec<_>>()).unwrap();
     }
-    let rows = rounds.len() * CONTAINERS;
-    println!("answer  a day of {CONTAINERS} containers: {rows} samples, {} MiB", store.size().file_bytes >> 20);
-    drop(store);
+    let seconds = (Clock::System.monotonic_ms() - begun_ms) as f64 / 1000.0;
+    let (containers, size) = (engines * CONTAINERS, store.size());
+    let samples = rounds.len() * containers;
+    println!(
+        "file    a day of {containers} containers: {samples} samples in {seconds:.1} s, {} MiB, {:.0} bytes a sample",
+        size.file_bytes >> 20,
+        size.file_bytes as f64 / samples as f64
+    );
+    start_ms
+}
 
+fn answers(directory: &Path) {
+    let path = directory.join("day.db");
+    let start_ms = write_day(&path, 1);
     let server = Server::start(directory, &path);
     let day = format!("start={start_ms}&end={}", start_ms + DAY_MS);
     let one = server.seconds(&format!("/api/v1/range/container?{day}&step=5m&name=c00-07"));
     let all = server.seconds(&format!("/api/v1/range/container?{day}&step=5m"));
     println!("answer  /range of 1 container over 24 h at 5 m: {:.0} ms", one * 1000.0);
     println!("answer  /range of {CONTAINERS}: {:.0} ms, {:.1} times as much", all * 1000.0, all / one);
+    let grouped = server.seconds(&format!("/api/v1/range/container?{day}&step=5m&group_by=host"));
+    println!("answer  the same as one group: {:.0} ms, {:.1} times the single series", grouped * 1000.0, grouped / all);
+    let rows = CONTAINERS * usize::try_from(DAY_MS / INTERVAL_MS).unwrap();
     let csv = server.seconds(&format!("/api/v1/samples/container.csv?{day}"));
     println!("answer  a day's /samples CSV: {:.1} s, {:.0} rows/s", csv, rows as f64 / csv);
+}
+
+fn large(directory: &Path) {
+    let path = directory.join("large.db");
+    let start_ms = write_day(&path, ENGINES_OF_LARGE);
+    let empty = {
+        let directory = tempfile::tempdir().unwrap();
+        Server::start(directory.path(), &directory.path().join("empty.db")).ready_ms
+    };
+    let server = Server::start(directory, &path);
+    println!("large   ready after {} ms, {empty} ms on an empty file", server.ready_ms);
+
+    let before = server.memory_bytes("VmRSS:");
+    let day = format!("start={start_ms}&end={}", start_ms + DAY_MS);
+    let begun_ms = Clock::System.monotonic_ms();
+    let bytes = server.get(&format!("/api/v1/samples/container.csv?{day}")).unwrap();
+    let seconds = (Clock::System.monotonic_ms() - begun_ms) as f64 / 1000.0;
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    println!(
+        "large   the day's /samples CSV: {:.0} MiB in {seconds:.1} s; memory {:.1} MiB before, {:.1} MiB at most",
+        mib(bytes),
+        mib(before),
+        mib(server.memory_bytes("VmHWM:"))
+    );
+    drop(server);
+
+    let store = Store::Sqlite(Sqlite::open(&path, KINDS).unwrap());
+    let append_ms = |round: i64| {
+        let at = Timestamp::from_ms(start_ms + DAY_MS + round * INTERVAL_MS);
+        let snapshots: Vec<_> = (0..ENGINES_OF_LARGE).map(|engine| snapshot(engine, at, false)).collect();
+        let begun_ms = Clock::System.monotonic_ms();
+        store.append(&snapshots).unwrap();
+        Clock::System.monotonic_ms() - begun_ms
+    };
+    println!("large   the first append after a start takes {} ms, the next {} ms", append_ms(0), append_ms(1));
 }
 
 /// The built binary on a file, with nothing to poll.
 struct Server {
     child: Child,
     address: SocketAddr,
+    /// How long it took to be ready.
+    ready_ms: i64,
 }
 
 impl Server {
@@ -188,6 +251,7 @@ impl Server {
         );
         std::fs::write(&config, text).unwrap();
         let log = File::create(directory.join("log")).unwrap();
+        let begun_ms = Clock::System.monotonic_ms();
         let child = Command::new(env!("CARGO_BIN_EXE_tachograph"))
             .args(["serve", "--config"])
             .arg(config)
@@ -196,21 +260,39 @@ impl Server {
             .stderr(log)
             .spawn()
             .unwrap();
-        let server = Server { child, address };
-        for _ in 0..300 {
+        let mut server = Server { child, address, ready_ms: 0 };
+        for _ in 0..3000 {
             if server.get("/readyz").is_some() {
+                server.ready_ms = Clock::System.monotonic_ms() - begun_ms;
                 return server;
             }
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::sleep(Duration::from_millis(10));
         }
         let log = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
         println!("the server did not start:\n{log}");
         std::process::exit(1)
     }
 
-    fn get(&self, path: &str) -> Option<usize> {
-        let reply = http::get(self.address, path, &[], Duration::from_secs(600)).ok()?;
-        (reply.status == 200).then_some(reply.body.len())
+    /// Reads a whole reply and keeps nothing of it; gives its bytes where its status is 200.
+    fn get(&self, path: &str) -> Option<u64> {
+        let mut stream = TcpStream::connect(self.address).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        let mut buffer = vec![0; 1 << 16];
+        let mut bytes = stream.read(&mut buffer).ok()?;
+        let is_good = buffer[..bytes].starts_with(b"HTTP/1.1 200 ");
+        let mut total = 0;
+        while bytes > 0 {
+            total += bytes as u64;
+            bytes = stream.read(&mut buffer).ok()?;
+        }
+        is_good.then_some(total)
+    }
+
+    /// A line of the process's status, which counts in KiB.
+    fn memory_bytes(&self, line: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let found = status.lines().find_map(|text| text.strip_prefix(line)).unwrap();
+        found.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
     /// How long an answer takes; the best of three.

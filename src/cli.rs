@@ -217,9 +217,13 @@ pub fn run(arguments: &Arguments) -> Result<(), CliError> {
     }
 }
 
+/// Threads that poll and serve. Two do for thousands of containers; each further one has buffers and memory of its own
+/// and makes idle ones wake.
+const ASYNC_THREADS: usize = 2;
+
 /// A runtime for commands that need one.
 fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
-    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(ASYNC_THREADS).enable_all().build();
     built.map_err(|cause| CliError::System { operation: "start the asynchronous runtime", cause })
 }
 

@@ -73,7 +73,7 @@ fn ask(store: &Store, text: &str) -> Frame {
 }
 
 fn range_of(store: &Store, request: &RangeRequest) -> Frame {
-    super::range(store, request).unwrap()
+    range(store, request).unwrap()
 }
 
 fn names(frame: &Frame) -> Vec<String> {

@@ -238,7 +238,7 @@ impl<'a> Evaluation<'a> {
         let Some(last_at) = taken.last_at() else { return Ok(None) };
         match (&pass.key, seen) {
             (Some(key), Some(seen)) => self.join_group(key, entity, &taken, seen).map(|()| Some(key.clone())),
-            _ => self.own_series(entity, pass, taken, last_at),
+            _ => self.own_series(entity, pass, &taken, last_at),
         }
     }
 
@@ -269,7 +269,7 @@ impl<'a> Evaluation<'a> {
         &mut self,
         entity: &EntityRecord,
         pass: &Pass,
-        taken: Member,
+        taken: &Member,
         last_at: Timestamp,
     ) -> Result<Option<SeriesKey>, TooMany> {
         let attributes = VersionCursor::new(&entity.versions, &pass.takes).last_taken(last_at);

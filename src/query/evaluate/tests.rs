@@ -185,7 +185,7 @@ fn evaluate(asked: &Asked, workers: &[Worker], seen: &Seen, piece_ms: i64) -> Ve
     for worker in workers {
         for pass in evaluation.passes(&worker.record) {
             for piece in request.range.pieces(piece_ms) {
-                let run = worker.run(piece, &evaluation.columns().to_vec());
+                let run = worker.run(piece, evaluation.columns());
                 evaluation.fold(&worker.record, &pass, &run, seen);
             }
             evaluation.end_pass(&worker.record, &pass, seen).unwrap();

@@ -38,11 +38,26 @@ const CONTAINERS_MAX: usize = 10_000;
 /// Largest reply with one container's stats; usual ones have 2 kB, and 30 bytes more for each CPU.
 const STATS_MAX_BYTES: usize = 1024 * 1024;
 
+/// Stats requests in flight at an engine that answers each at once, within milliseconds. Without one-shot each waits for
+/// the engine's loop, so that all must be asked together; here more would bring nothing but connections, which are
+/// kept and cost some 25 kB each. Enough that a few containers that hang hold nobody up.
+const ONE_SHOT_CONCURRENCY: usize = 16;
+
+/// Inspects in flight at an engine: each takes it milliseconds, and only a first poll asks for many.
+const INSPECT_CONCURRENCY: usize = 8;
+
 /// How many requests may be open at once: of this engine, and of all that share the semaphore.
 #[derive(Debug, Clone)]
 pub(super) struct Bounds {
     pub(super) concurrency: usize,
     pub(super) shared: Option<Arc<Semaphore>>,
+}
+
+impl Bounds {
+    /// The same with no more than so many of this engine.
+    fn at_most(&self, concurrency: usize) -> Bounds {
+        Bounds { concurrency: self.concurrency.min(concurrency), shared: self.shared.clone() }
+    }
 }
 
 /// A reply to one of many requests.
@@ -120,8 +135,9 @@ impl Engine {
     ) -> Vec<Fetched<Option<Stats>>> {
         let limits = Limits { reply_max_bytes: limits.reply_max_bytes.min(STATS_MAX_BYTES), ..limits };
         // Podman ignores it, and engines before it would take the argument for nothing as well.
-        let one_shot =
-            if self.version >= version::ONE_SHOT_FROM && !self.quirks.is_podman { "&one-shot=true" } else { "" };
+        let has_one_shot = self.version >= version::ONE_SHOT_FROM && !self.quirks.is_podman;
+        let (one_shot, concurrency) =
+            if has_one_shot { ("&one-shot=true", ONE_SHOT_CONCURRENCY) } else { ("", bounds.concurrency) };
         let one = |id: &str| {
             let path = self.path(&format!("/containers/{id}/stats?stream=false{one_shot}"));
             async move {
@@ -138,7 +154,7 @@ impl Engine {
                 (bytes, parsed.map_err(|error| self.http.malformed(&path, &reply, &error)))
             }
         };
-        many(ids, bounds, clock, limits.deadline, one).await
+        many(ids, &bounds.at_most(concurrency), clock, limits.deadline, one).await
     }
 
     /// Inspects one container; None if it is gone.
@@ -169,7 +185,7 @@ impl Engine {
             let id = id.to_owned();
             async move { self.inspect(&id, limits).await }
         };
-        many(ids, bounds, clock, limits.deadline, one).await
+        many(ids, &bounds.at_most(INSPECT_CONCURRENCY), clock, limits.deadline, one).await
     }
 }
 

@@ -96,7 +96,7 @@ impl Live {
             }
         }
         let body = if more.is_empty() { body } else { more.freeze() };
-        Ok(Reply { status: response.status().as_u16(), headers: response.headers().clone(), body })
+        Ok(Reply { status: response.status().as_u16(), headers: std::mem::take(response.headers_mut()), body })
     }
 
     pub(super) async fn lines(&self, path: &str, limits: Limits) -> Result<LiveLines, Failure> {

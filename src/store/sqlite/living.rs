@@ -142,7 +142,17 @@ impl Living {
         Ok(true)
     }
 
-    /// A good poll lists it.
+    /// The targets that list it.
+    pub(super) fn listed_by(&self) -> impl Iterator<Item = i64> {
+        self.sightings.iter().filter(|sighting| sighting.unlisted.is_none()).map(|sighting| sighting.target)
+    }
+
+    /// Whether this very poll listed it.
+    pub(super) fn is_listed_by(&self, visit: Visit<'_>) -> bool {
+        self.sightings.iter().any(|sighting| sighting.target == visit.target_id && sighting.listed_by == visit.poll)
+    }
+
+    /// A good poll lists it. Says whether the target did not list it before.
     pub(super) fn list(
         &mut self,
         connection: &Connection,
@@ -150,7 +160,7 @@ impl Living {
         visit: Visit<'_>,
         seen: &Observation,
         is_sampled: bool,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<bool> {
         let ended_ms = seen.ended.map(Timestamp::ms);
         if self.ended_ms != ended_ms {
             self.set_ended(connection, ended_ms)?;
@@ -164,9 +174,10 @@ impl Living {
             self.sightings.push(Sighting::new(visit, from_ms));
         }
         let position = position.unwrap_or(turn);
-        let Some(sighting) = self.sightings.get_mut(position) else { return Ok(()) };
+        let Some(sighting) = self.sightings.get_mut(position) else { return Ok(false) };
         sighting.listed_by = visit.poll;
         is_changed |= sighting.unlisted.take().is_some();
+        let is_newly_listed = is_changed;
         is_changed |= lower(&mut sighting.first_seen_ms, visit.started_ms);
         is_changed |= lower(&mut sighting.seen_from_ms, from_ms);
         if let Some(sample) = seen.sample.as_ref().filter(|_| is_sampled) {
@@ -183,7 +194,10 @@ impl Living {
         if seen.sample.is_none() {
             is_changed |= sighting.stop_sampling(newest_at);
         }
-        if is_changed { sighting.save(connection, self.id, position) } else { Ok(()) }
+        if is_changed {
+            sighting.save(connection, self.id, position)?;
+        }
+        Ok(is_newly_listed)
     }
 
     /// A good poll with a complete list took place. Says whether no target lists the entity any more.

@@ -31,6 +31,8 @@ struct Memory {
     targets: HashMap<TargetName, Target>,
     /// Entities that some target lists, by kind.
     living: HashMap<&'static str, HashMap<Identity, Living>>,
+    /// Which of them each target lists, by kind and target: a poll of one does not look through those of all others.
+    listed: HashMap<(&'static str, i64), Vec<Identity>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +122,9 @@ impl Memory {
             let identity = codec::decode_identity(identity)
                 .ok_or_else(|| damaged(OPERATION, format!("the identity of entity {id} is not one")))?;
             let living = Living::load(connection, id, row.get(3).during(OPERATION)?).during(OPERATION)?;
+            for target in living.listed_by() {
+                memory.listed.entry((queries.kind.name, target)).or_default().push(identity.clone());
+            }
             memory.living.entry(queries.kind.name).or_default().insert(identity, living);
         }
         Ok(memory)
@@ -219,7 +224,9 @@ impl Memory {
                 (Some(false), _) => appended.duplicate_samples += 1,
                 _ => {}
             }
-            entity.list(connection, queries, visit, seen, is_kept == Some(true))?;
+            if entity.list(connection, queries, visit, seen, is_kept == Some(true))? {
+                self.listed.entry((queries.kind.name, visit.target_id)).or_default().push(seen.identity.clone());
+            }
             let from_ms = seen.sample.as_ref().map_or(visit.started_ms, |sample| visit.started_ms.min(sample.at.ms()));
             let learnt = entity.learn(connection, queries.kind, &seen.identity, seen.attributes.as_ref(), from_ms)?;
             if let Some(at_ms) = learnt {
@@ -240,14 +247,15 @@ impl Memory {
     ) -> rusqlite::Result<()> {
         let Some(reach) = reach else { return Ok(()) };
         let Some(entities) = self.living.get_mut(queries.kind.name) else { return Ok(()) };
-        let mut over = Vec::new();
-        for (identity, entity) in entities.iter_mut() {
+        let Some(listed) = self.listed.get_mut(&(queries.kind.name, visit.target_id)) else { return Ok(()) };
+        let is_absent =
+            |identity: &mut Identity| !entities.get(identity).is_some_and(|entity| entity.is_listed_by(visit));
+        let absent: Vec<Identity> = listed.extract_if(.., is_absent).collect();
+        for identity in absent {
+            let Some(entity) = entities.get_mut(&identity) else { continue };
             if entity.unlist(connection, queries, visit, reach)? {
-                over.push(identity.clone());
+                entities.remove(&identity);
             }
-        }
-        for identity in over {
-            entities.remove(&identity);
         }
         Ok(())
     }

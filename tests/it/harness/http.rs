@@ -38,7 +38,8 @@ pub(crate) fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)], lim
     let mut stream = TcpStream::connect_timeout(&address, limit)?;
     stream.set_read_timeout(Some(limit))?;
     let extra: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{extra}\r\n")?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{extra}\r\n");
+    stream.write_all(request.as_bytes())?;
     read_reply(&mut BufReader::new(stream))
 }
 
@@ -54,6 +55,9 @@ pub(crate) fn read_reply(from: &mut impl BufRead) -> io::Result<Reply> {
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     let mut reply = Reply { status, headers, body: Vec::new() };
+    if matches!(status, 204 | 304) {
+        return Ok(reply);
+    }
     if reply.header("transfer-encoding") == Some("chunked") {
         loop {
             let size = line(from)?;

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::time::Duration;
 
 /// Tests that time real work hold it shared; a test that loads the whole machine holds it alone.
 static CPUS: RwLock<()> = RwLock::new(());
@@ -13,9 +14,15 @@ pub(crate) fn shared() -> RwLockReadGuard<'static, ()> {
     CPUS.read().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The machine for one test alone.
+/// The machine for one test alone, when no other wants it: one that waits in line would hold up all that come after.
 pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
-    CPUS.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    loop {
+        match CPUS.try_write() {
+            Ok(guard) => return guard,
+            Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(200)),
+        }
+    }
 }
 
 /// Whether a program is on the path.
