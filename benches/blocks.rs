@@ -7,7 +7,7 @@
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     reason = "a program for one reader at a terminal"
 )]
 

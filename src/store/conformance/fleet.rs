@@ -8,6 +8,12 @@
 //!
 //! Included by tests and by benches, so it takes its names from the module above.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "made-up numbers, all far from the edges"
+)]
+
 use super::{
     Attributes, Column, Identity, Key, Kind, KindBatch, Observation, Outcome, Poll, Sample, Snapshot, TargetName,
     Timestamp, Value,
