@@ -9,13 +9,26 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::model::{Attributes, EntityRecord, Identity, Kind, TargetName, TimeRange, Timestamp};
+use crate::model::{Attributes, EntityRecord, Identity, Kind, Run, TargetName, TimeRange, Timestamp};
+use crate::query::certificate::Certificate;
 use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, Targets, TooMany};
+use crate::query::explain::Plan;
 use crate::query::frame::{Frame, Gap};
 use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, SamplesRequest};
 use crate::query::samples::{SampleReader, SampleRow};
 use crate::query::seen::Seen;
 use crate::store::{EntityQuery, EventQuery, EventRecord, Fetch, Store, StoreError};
+
+mod certificate;
+mod diff;
+mod explain;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+pub use diff::diff;
+pub use explain::explain;
+pub use snapshot::AsOf;
 
 /// A run is at most a day, so that one entity's columns fit a few megabytes whatever the range.
 const RUN_MS: i64 = 86_400_000;
@@ -24,7 +37,13 @@ const ENTITIES_A_PAGE: usize = 500;
 /// How far beyond the end of a range a stretch that reaches into it can end: three of the longest polling
 /// intervals that the configuration takes.
 const STRETCH_REACH_MS: i64 = 86_400_000;
-/// How far before a range ticks are read, so that a gap that reaches into it has its cause.
+/// How near a range an entity must have been seen for the gaps of its target to matter: who asks about an outage
+/// asks within a day of it.
+const TARGETS_REACH_MS: i64 = 86_400_000;
+/// Longest time whose polls are read at once, after a time without any: 70,000 polls every 10 s.
+const POLLS_PIECE_MAX_MS: i64 = 8 * RUN_MS;
+/// How far around a range ticks are read, so that a gap that reaches into it has its cause: as long as a range takes
+/// to settle, so that what comes later changes nothing.
 const TICKS_REACH_MS: i64 = 600_000;
 
 /// Why there is no answer.
@@ -45,6 +64,9 @@ pub enum AnswerError {
         /// From here on samples are whole.
         kept_from: Timestamp,
     },
+    /// Nobody waits for the answer any more.
+    #[error("the answer is no longer wanted")]
+    Stopped,
 }
 
 impl From<TooMany> for AnswerError {
@@ -53,14 +75,38 @@ impl From<TooMany> for AnswerError {
     }
 }
 
+/// Tells whether anybody still waits for the answer: asked before each run, so that work for nobody ends soon.
+pub struct Stop(Box<dyn Fn() -> bool + Send>);
+
+impl Stop {
+    /// The answer is wanted until its end.
+    pub fn never() -> Self {
+        Stop(Box::new(|| false))
+    }
+
+    /// The answer is wanted until `is_over` says otherwise.
+    pub fn when(is_over: impl Fn() -> bool + Send + 'static) -> Self {
+        Stop(Box::new(is_over))
+    }
+
+    fn check(&self) -> Result<(), AnswerError> {
+        if (self.0)() { Err(AnswerError::Stopped) } else { Ok(()) }
+    }
+}
+
 /// The answer to a range request.
-pub fn range(store: &Store, request: &RangeRequest) -> Result<Frame, AnswerError> {
-    let mut reader = RangeReader { store, request, seen: HashMap::new(), targets: Targets::default() };
+pub fn range(store: &Store, request: &RangeRequest, stop: &Stop) -> Result<Frame, AnswerError> {
+    range_with_plan(store, request, stop).map(|(frame, _)| frame)
+}
+
+/// The answer to a range request, and what was read for it.
+pub fn range_with_plan(store: &Store, request: &RangeRequest, stop: &Stop) -> Result<(Frame, Plan), AnswerError> {
+    let mut reader = RangeReader { store, stop, request, seen: HashMap::new(), plan: Plan::default() };
     let Some(top) = &request.top else {
         let mut evaluation = Evaluation::new(request, None);
         reader.fold_all(&mut evaluation, |_| true, |_, _| {})?;
         let gaps = reader.gaps()?;
-        return Ok(evaluate::frame(request, evaluation.finish(None), gaps));
+        return Ok((evaluate::frame(request, evaluation.finish(None), gaps), reader.plan));
     };
     let whole = [request.range.start(), request.range.end()];
     let mut ranking = Evaluation::ranking(request, &top.by, &whole);
@@ -74,19 +120,19 @@ pub fn range(store: &Store, request: &RangeRequest) -> Result<Frame, AnswerError
     )?;
     let keep = evaluate::largest(ranking.finish(None), top.count);
     let entities: HashSet<&Identity> = keep.iter().filter_map(|key| identities.get(key)).flatten().collect();
-    reader.targets = Targets::default();
     let mut evaluation = Evaluation::new(request, Some(&keep));
     reader.fold_all(&mut evaluation, |entity| entities.contains(&entity.identity), |_, _| {})?;
     let gaps = reader.gaps()?;
-    Ok(evaluate::frame(request, evaluation.finish(Some(&keep)), gaps))
+    Ok((evaluate::frame(request, evaluation.finish(Some(&keep)), gaps), reader.plan))
 }
 
 /// Reads what a range request needs, entity by entity.
 struct RangeReader<'a> {
     store: &'a Store,
+    stop: &'a Stop,
     request: &'a RangeRequest,
     seen: HashMap<TargetName, Arc<Seen>>,
-    targets: Targets,
+    plan: Plan,
 }
 
 impl RangeReader<'_> {
@@ -102,6 +148,7 @@ impl RangeReader<'_> {
             if !wanted(entity) {
                 return Ok(ControlFlow::Continue(()));
             }
+            self.plan.entities = self.plan.entities.saturating_add(1);
             for pass in evaluation.passes(entity) {
                 if let Some(key) = self.fold_pass(evaluation, entity, &pass)? {
                     note(key, entity);
@@ -122,53 +169,115 @@ impl RangeReader<'_> {
             None => None,
         };
         let columns = evaluation.columns().to_vec();
-        for piece in self.request.range.pieces(RUN_MS) {
-            let fetch = Fetch { kind: self.request.kind, identity: &entity.identity, range: piece, columns: &columns };
-            let run = self.store.read(&fetch)?;
-            evaluation.fold(entity, pass, &run, seen.as_deref());
-        }
-        let key = evaluation.end_pass(entity, pass, seen.as_deref())?;
-        if key.is_some() && self.request.coverage {
-            self.targets.note(&entity.target);
-        }
-        Ok(key)
+        let runs = Runs {
+            store: self.store,
+            kind: self.request.kind,
+            identity: &entity.identity,
+            columns: &columns,
+            stop: self.stop,
+        };
+        let plan = &mut self.plan;
+        let _whole = runs.each(self.request.range, |run| {
+            plan.runs = plan.runs.saturating_add(1);
+            plan.samples = plan.samples.saturating_add(u64::try_from(run.len()).unwrap_or(u64::MAX));
+            evaluation.fold(entity, pass, run, seen.as_deref());
+            ControlFlow::Continue(())
+        })?;
+        Ok(evaluation.end_pass(entity, pass, seen.as_deref())?)
     }
 
     fn seen(&mut self, target: &TargetName) -> Result<Arc<Seen>, AnswerError> {
         if let Some(seen) = self.seen.get(target) {
             return Ok(Arc::clone(seen));
         }
-        let seen = Arc::new(seen(self.store, target, self.request.range)?);
+        let seen = Arc::new(seen(self.store, target, self.request.range, self.stop)?);
         self.seen.insert(target.clone(), Arc::clone(&seen));
         Ok(seen)
     }
 
+    /// The gaps of every target that has something the filter passes, in the range or near it: a range that lies
+    /// within a gap has no series to tell why.
     fn gaps(&mut self) -> Result<Option<Vec<Gap>>, AnswerError> {
         if !self.request.coverage {
             return Ok(None);
         }
+        let (kind, range, filter) = (self.request.kind, self.request.range, &self.request.filter);
+        let near = TimeRange::new(range.start().plus_ms(-TARGETS_REACH_MS), range.end().plus_ms(TARGETS_REACH_MS));
+        let mut targets = Targets::default();
+        for_each_entity(self.store, kind, near.unwrap_or(range), None, |entity| {
+            if entity.versions.iter().any(|version| filter.matches(kind, &entity.identity, &version.attributes)) {
+                targets.note(&entity.target);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
         let mut gaps = Vec::new();
-        for target in std::mem::take(&mut self.targets).into_sorted() {
-            gaps.extend(self.seen(&target)?.gaps(self.request.range));
+        for target in targets.into_sorted() {
+            gaps.extend(self.seen(&target)?.gaps(range));
         }
         Ok(Some(gaps))
     }
 }
 
+/// One entity's samples in a range of any length, as runs of at most a day.
+struct Runs<'a> {
+    store: &'a Store,
+    kind: &'static Kind,
+    identity: &'a Identity,
+    columns: &'a [usize],
+    stop: &'a Stop,
+}
+
+impl Runs<'_> {
+    /// Gives the runs of a range in time order, together all of it. A long time without a sample is one run, not
+    /// read again: the run before it knows its neighbours.
+    fn each(
+        &self,
+        range: TimeRange,
+        mut take: impl FnMut(&Run) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, AnswerError> {
+        let mut rest = range;
+        while let Some(piece) = rest.pieces(RUN_MS).next() {
+            self.stop.check()?;
+            let fetch = Fetch { kind: self.kind, identity: self.identity, range: piece, columns: self.columns };
+            let run = self.store.read(&fetch)?;
+            if take(&run).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            let next = run.at.last().copied().filter(|_| run.has_after).unwrap_or(rest.end()).min(rest.end());
+            if let Some(empty) = TimeRange::new(piece.end(), next).filter(|empty| empty.ms() > RUN_MS)
+                && take(&run.beyond(empty)).is_break()
+            {
+                return Ok(ControlFlow::Break(()));
+            }
+            let from = if next.ms_since(piece.end()) > RUN_MS { next } else { piece.end() };
+            let Some(left) = TimeRange::new(from, rest.end()) else { break };
+            rest = left;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
 /// When a target was seen in a range, and a little around it.
-fn seen(store: &Store, target: &TargetName, range: TimeRange) -> Result<Seen, AnswerError> {
+fn seen(store: &Store, target: &TargetName, range: TimeRange, stop: &Stop) -> Result<Seen, AnswerError> {
     let mut seen = Seen::new(target.clone());
-    let around = TimeRange::new(range.start().plus_ms(-TICKS_REACH_MS), range.end());
-    let mut is_first = true;
-    let mut after = None;
-    for piece in around.unwrap_or(range).pieces(RUN_MS) {
+    let newest =
+        store.targets()?.into_iter().find(|record| record.target == *target).and_then(|record| record.last_poll);
+    let until = newest.map_or(range.start(), |newest| newest.poll.started.plus_ms(TICKS_REACH_MS));
+    let mut from = range.start().plus_ms(-TICKS_REACH_MS);
+    let until = range.end().plus_ms(TICKS_REACH_MS).min(until).max(range.start());
+    let (mut is_first, mut piece_ms, mut after) = (true, RUN_MS, None);
+    while let Some(piece) = TimeRange::new(from, from.plus_ms(piece_ms).min(until)).filter(|piece| !piece.is_empty()) {
+        stop.check()?;
         let polls = store.polls(target, piece)?;
         if is_first {
             polls.good_before.iter().for_each(|poll| seen.fold(poll));
             is_first = false;
         }
         polls.inside.iter().for_each(|poll| seen.fold(poll));
+        // Years before the first poll are passed in longer steps.
+        piece_ms = if polls.inside.is_empty() { piece_ms.saturating_mul(2).min(POLLS_PIECE_MAX_MS) } else { RUN_MS };
         after = polls.good_after;
+        from = piece.end();
     }
     after.iter().for_each(|poll| seen.fold(poll));
     Ok(seen)
@@ -226,6 +335,7 @@ pub fn check_samples(store: &Store, request: &SamplesRequest) -> Result<(), Answ
 pub fn samples(
     store: &Store,
     request: &SamplesRequest,
+    stop: &Stop,
     emit: &mut dyn FnMut(SampleRow<'_>) -> ControlFlow<()>,
 ) -> Result<SamplesEnd, AnswerError> {
     check_samples(store, request)?;
@@ -243,13 +353,11 @@ pub fn samples(
             return Ok(ControlFlow::Continue(()));
         }
         let after = request.cursor.as_ref().filter(|(identity, _)| *identity == entity.identity).map(|(_, at)| *at);
-        for piece in request.range.pieces(RUN_MS) {
-            if after.is_some_and(|after| piece.end() <= after) {
-                continue;
-            }
-            let fetch = Fetch { kind, identity: &entity.identity, range: piece, columns: reader.columns() };
-            let run = store.read(&fetch)?;
-            let flow = reader.rows(kind, entity, &run, &request.filter, after, &mut |row| {
+        let from = after.map_or(request.range.start(), |after| request.range.start().max(after));
+        let Some(range) = TimeRange::new(from, request.range.end()) else { return Ok(ControlFlow::Continue(())) };
+        let runs = Runs { store, kind, identity: &entity.identity, columns: reader.columns(), stop };
+        runs.each(range, |run| {
+            reader.rows(kind, entity, run, &request.filter, after, &mut |row| {
                 if limit.is_some_and(|limit| rows >= limit) {
                     is_cut = true;
                     return ControlFlow::Break(());
@@ -259,12 +367,8 @@ pub fn samples(
                 }
                 rows += 1;
                 emit(row)
-            });
-            if flow.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
+            })
+        })
     })?;
     Ok(SamplesEnd { rows, next: last.filter(|_| is_cut) })
 }
@@ -312,6 +416,8 @@ pub fn entities(store: &Store, request: &EntitiesRequest) -> Result<EntitiesPage
 pub struct EventsPage {
     /// Events, oldest first.
     pub events: Vec<EventRecord>,
+    /// For each event its certificate, where it is a death; only where certificates were asked for.
+    pub certificates: Option<Vec<Option<Certificate>>>,
     /// The last event of the page, where more follow.
     pub next: Option<(Timestamp, u64)>,
 }
@@ -321,9 +427,9 @@ pub fn events(store: &Store, kinds: &[&'static Kind], request: &EventsRequest) -
     let mut events: Vec<EventRecord> = Vec::new();
     let mut next = None;
     let mut after = request.cursor;
-    let Some(severity) = request.least_severity() else { return Ok(EventsPage { events, next }) };
+    let Some(severity) = request.least_severity() else { return Ok(EventsPage { events, certificates: None, next }) };
     if request.types.as_ref().is_some_and(Vec::is_empty) {
-        return Ok(EventsPage { events, next });
+        return Ok(EventsPage { events, certificates: None, next });
     }
     'pages: loop {
         let query = EventQuery {
@@ -351,7 +457,9 @@ pub fn events(store: &Store, kinds: &[&'static Kind], request: &EventsRequest) -
             break;
         }
     }
-    Ok(EventsPage { events, next })
+    let certificates =
+        if request.certificates { Some(certificate::certificates(store, kinds, &events)?) } else { None };
+    Ok(EventsPage { events, certificates, next })
 }
 
 /// Whether an event is asked for; its entity's attributes are read only where that depends on them.
@@ -372,6 +480,3 @@ fn passes(
     };
     Ok(request.matches(event, kind, attributes.as_deref()))
 }
-
-#[cfg(test)]
-mod tests;

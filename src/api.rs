@@ -14,6 +14,8 @@ use crate::query::request::kind_named;
 use crate::store::{Store, StoreError};
 
 mod body;
+mod describe;
+mod diff;
 mod entities;
 mod events;
 mod freshness;
@@ -22,12 +24,15 @@ mod kinds;
 pub mod live;
 mod metrics;
 mod negotiate;
+mod openapi;
 mod pairs;
 mod problem;
 mod range;
 mod routes;
 mod samples;
 pub mod server;
+mod snapshot;
+mod sum;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -76,7 +81,7 @@ pub struct Context {
     /// Who may ask; None: everybody who reaches the address.
     pub token: Option<Token>,
     /// Distinguishes this store's content from any other's, so that entity tags of one never match answers of the
-    /// other: something made with the file, such as its machine name and the time of its creation.
+    /// other: the name drawn for it, and the time the file was made.
     pub salt: String,
     /// Bounds on answering.
     pub limits: Limits,

@@ -96,6 +96,8 @@ pub struct Opened {
     config: Config,
     clock: Clock,
     machine_name: String,
+    /// Tells this recording from any other that this address may have served.
+    salt: String,
     store: Arc<Store>,
 }
 
@@ -138,7 +140,10 @@ impl Opened {
             config = load_config(config_path, &machine_name).map_err(AppError::Config)?;
         }
         let config_path = config_path.map(Path::to_owned);
-        Ok(Opened { config_path, config, clock, machine_name, store: Arc::new(store) })
+        // Beside the drawn name, because a copy of the file that was put back lacks what came after it was made.
+        let created = std::fs::metadata(&path).and_then(|metadata| metadata.created());
+        let salt = format!("{} {created:?}", store.file_id().map_err(of_store)?);
+        Ok(Opened { config_path, config, clock, machine_name, salt, store: Arc::new(store) })
     }
 
     /// The configuration in force.
@@ -153,13 +158,13 @@ pub async fn run(
     listeners: Vec<TcpListener>,
     mut control: mpsc::Receiver<Control>,
 ) -> Result<(), AppError> {
-    let Opened { config_path, mut config, clock, machine_name, store } = opened;
+    let Opened { config_path, mut config, clock, machine_name, salt, store } = opened;
     config.notes.iter().for_each(|note| info!("{note}"));
     let vitals = Arc::new(Vitals::new(clock.now()));
     let recorder = Settings { host: machine_name.clone() };
     let planner = Planner::new(clock.clone(), recorder.clone(), Arc::clone(&vitals));
     let live = Arc::new(Live::default());
-    let server = Server::start(&config, &store, &clock, &machine_name, Arc::clone(&live), listeners)?;
+    let server = Server::start(&config, &store, &clock, salt, Arc::clone(&live), listeners)?;
 
     let mut sampler = Sampler::start(Context {
         store: Arc::clone(&store),
@@ -265,7 +270,7 @@ impl Server {
         config: &Config,
         store: &Arc<Store>,
         clock: &Clock,
-        machine_name: &str,
+        salt: String,
         live: Arc<Live>,
         listeners: Vec<TcpListener>,
     ) -> Result<Server, AppError> {
@@ -274,7 +279,7 @@ impl Server {
         let defaults = Limits::default();
         let context = ApiContext::new(Arc::clone(store), KINDS, clock.clone(), live)
             .with_token(token)
-            .with_salt(salt(machine_name, &config.store_path))
+            .with_salt(salt)
             .with_limits(Limits {
                 queries: server.answers_max,
                 answer_time: server.response_timeout.min(ANSWER_TIME_MAX),
@@ -318,10 +323,4 @@ impl Stopping {
             error!("the API's server panicked");
         }
     }
-}
-
-/// Tells this file from any other that this address may have served.
-fn salt(machine_name: &str, path: &Path) -> String {
-    let created = std::fs::metadata(path).and_then(|metadata| metadata.created());
-    format!("{machine_name} {created:?}")
 }

@@ -16,6 +16,7 @@ use crate::store::StoreError;
 
 mod check_config;
 mod export;
+mod instants;
 mod logging;
 mod output;
 mod poll;
@@ -38,9 +39,11 @@ Examples:
   tachograph poll docker/node-1                 visit one target once, store nothing
   tachograph query container start=-6h step=5m group_by=app fields=cpu_cores
   tachograph query container start=-1d step=all top=10 --format json
+  tachograph snapshot at=2026-08-21T03:12 kinds=container host=node-1
+  tachograph diff around=2026-08-21T03:12 window=30m
   tachograph export host start=2026-08-01 end=2026-09-01 --output august.csv
 
-Parameters of query and export are those of the HTTP API's /range and /samples.";
+Parameters of query, export, snapshot and diff are those of the HTTP API's /range, /samples, /snapshot and /diff.";
 
 /// A flight recorder for container clusters: samples engines and hosts, keeps every snapshot in one file, answers
 /// with history.
@@ -64,6 +67,10 @@ enum Command {
     Poll(poll::Arguments),
     /// Numbers over time, as the HTTP API's /range gives them.
     Query(query::Arguments),
+    /// Everything as it was at an instant, as the HTTP API's /snapshot gives it.
+    Snapshot(instants::Arguments),
+    /// What differs between two instants, as the HTTP API's /diff gives it.
+    Diff(instants::Arguments),
     /// Samples as recorded, as the HTTP API's /samples gives them.
     Export(export::Arguments),
 }
@@ -213,6 +220,8 @@ pub fn run(arguments: &Arguments) -> Result<(), CliError> {
         Some(Command::CheckConfig) => check_config::run(config),
         Some(Command::Poll(arguments)) => poll::run(config, arguments),
         Some(Command::Query(arguments)) => query::run(config, arguments),
+        Some(Command::Snapshot(arguments)) => instants::snapshot(config, arguments),
+        Some(Command::Diff(arguments)) => instants::diff(config, arguments),
         Some(Command::Export(arguments)) => export::run(config, arguments),
     }
 }
@@ -246,6 +255,9 @@ mod tests {
         let Some(Command::Query(query)) = Arguments::try_parse_from(line).unwrap().command else { panic!("query") };
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(query.question.parameters, [pair("start", "-6h"), pair("app", ""), pair("label.a", "b=c")]);
+        let line = ["tachograph", "diff", "around=-2h", "--format", "json"];
+        let Some(Command::Diff(diff)) = Arguments::try_parse_from(line).unwrap().command else { panic!("diff") };
+        assert_eq!(diff.parameters, [pair("around", "-2h")]);
         let refused = Arguments::try_parse_from(["tachograph", "query", "container", "start"]).unwrap_err();
         assert_eq!(refused.exit_code(), i32::from(USAGE));
         assert!(refused.to_string().contains("name=value"), "{refused}");

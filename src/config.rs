@@ -12,6 +12,7 @@ use crate::model::TargetName;
 use crate::source::host;
 
 mod address;
+mod cluster;
 mod docker;
 mod environment;
 mod fault;
@@ -20,6 +21,8 @@ mod machine;
 mod secret;
 mod section;
 mod server;
+mod service;
+mod services;
 mod timing;
 mod tls;
 mod units;
@@ -28,11 +31,13 @@ mod units;
 mod tests;
 
 pub use address::{DockerUrl, HttpAddress};
+pub use cluster::{MarathonTarget, MesosTarget, ZooKeeperTarget};
 pub use docker::DockerTarget;
 pub use environment::Environment;
 pub use fault::{ConfigFaults, Fault};
 pub use secret::Secret;
 pub use server::Server;
+pub use services::{ExporterTarget, PrometheusTarget, RegistryTarget};
 pub use tls::{CertificateAndKey, TlsMaterial};
 
 use fault::Faults;
@@ -73,6 +78,18 @@ pub struct Config {
     pub docker: Vec<DockerTarget>,
     /// This machine, unless it is not to be sampled.
     pub host: Option<HostTarget>,
+    /// Machines that a node_exporter tells of, by unique names.
+    pub exporters: Vec<ExporterTarget>,
+    /// Image registries, by unique names.
+    pub registries: Vec<RegistryTarget>,
+    /// Pages of metrics, by unique names.
+    pub pages: Vec<PrometheusTarget>,
+    /// Mesos clusters, by unique names.
+    pub mesos: Vec<MesosTarget>,
+    /// Marathons, by unique names.
+    pub marathon: Vec<MarathonTarget>,
+    /// ZooKeeper ensembles, by unique names.
+    pub zookeeper: Vec<ZooKeeperTarget>,
     /// For the log: what was left out and why.
     pub notes: Vec<String>,
 }
@@ -171,8 +188,21 @@ impl Config {
     pub fn targets(&self) -> Vec<TargetName> {
         let engines = self.docker.iter().map(|target| TargetName::new("docker", &target.name));
         let images = self.docker.iter().map(|target| TargetName::new("docker-images", &target.name));
+        let swarms = self.docker.iter().filter(|target| target.swarm);
+        let swarms = swarms.map(|target| TargetName::new("swarm", &target.name));
         let host = self.host.iter().map(|target| TargetName::new("host", &target.settings.name));
-        engines.chain(images).chain(host).collect()
+        let exporters = self.exporters.iter().map(|target| TargetName::new("host", &target.settings.host.name));
+        let registries = self.registries.iter().map(|target| TargetName::new("registry", &target.settings.name));
+        let pages = self.pages.iter().map(|target| TargetName::new("prometheus", &target.settings.name));
+        let mesos = self.mesos.iter().flat_map(|target| {
+            ["mesos", "mesos-tasks", "mesos-agents", "mesos-metrics"]
+                .map(|source| TargetName::new(source, &target.settings.name))
+        });
+        let marathon = self.marathon.iter().map(|target| TargetName::new("marathon", &target.settings.name));
+        let zookeeper = self.zookeeper.iter().map(|target| TargetName::new("zookeeper", &target.settings.name));
+        let clusters = mesos.chain(marathon).chain(zookeeper);
+        let services = exporters.chain(registries).chain(pages);
+        engines.chain(images).chain(swarms).chain(host).chain(clusters).chain(services).collect()
     }
 }
 
@@ -186,8 +216,13 @@ fn read_config(mut root: Section<'_>, environment: &Environment, faults: &Faults
     let in_flight = sampler.integer("in_flight", IN_FLIGHT_DEFAULT, 1..=16_384);
     sampler.finish();
     let mut source = root.section("source");
-    let host = host_entry::read_host(source.section("host"), common, environment, &mut notes);
+    let (host, exporters) = host_entry::read_hosts(&mut source, common, environment, &mut notes);
     let docker = docker::read_targets(source.sections("docker"), common, environment, faults, &mut notes);
+    let registries = services::read_registries(source.sections("registry"), environment, faults);
+    let pages = services::read_pages(source.sections("prometheus"), common, environment, faults);
+    let mesos = cluster::read_mesos(source.sections("mesos"), common, environment, faults);
+    let marathon = cluster::read_marathon(source.sections("marathon"), common, environment, faults);
+    let zookeeper = cluster::read_zookeeper(source.sections("zookeeper"), common, environment, faults);
     source.finish();
     let log = read_log(root.section("log"));
     root.finish();
@@ -199,6 +234,12 @@ fn read_config(mut root: Section<'_>, environment: &Environment, faults: &Faults
         log,
         docker,
         host,
+        exporters,
+        registries,
+        pages,
+        mesos,
+        marathon,
+        zookeeper,
         notes,
     }
 }

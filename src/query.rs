@@ -4,11 +4,15 @@
 //! into rows. Must not know: where samples came from, the store, HTTP, async, the clock (now is an argument).
 
 pub mod cell;
+pub mod certificate;
 pub mod civil;
+pub mod diff;
 pub mod evaluate;
+pub mod explain;
 pub mod filter;
 pub mod frame;
 pub mod operand;
 pub mod request;
 pub mod samples;
 pub mod seen;
+pub mod snapshot;

@@ -4,7 +4,13 @@
 //! where the values came from.
 
 pub mod cell;
+pub mod certificate;
 pub mod csv;
+pub mod diff;
+pub mod explain;
 pub mod json;
 pub mod openmetrics;
+pub mod rows;
 pub mod samples;
+pub mod snapshot;
+pub mod sum;

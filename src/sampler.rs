@@ -28,6 +28,7 @@ use writer::{Append, Writer};
 mod counters;
 mod health;
 mod queue;
+mod recall;
 mod schedule;
 mod task;
 mod upkeep;
@@ -151,6 +152,8 @@ struct Running {
 /// What all tasks share.
 #[derive(Debug)]
 struct Shared {
+    /// Where sources get back what they knew.
+    store: Arc<Store>,
     clock: Clock,
     queue: Arc<Queue>,
     vitals: Arc<Vitals>,
@@ -172,6 +175,7 @@ impl Sampler {
         let Context { store, clock, vitals, recorder, known, retention } = context;
         let queue = Arc::new(Queue::new(Arc::clone(&vitals)));
         let shared = Arc::new(Shared {
+            store: Arc::clone(&store),
             clock: clock.clone(),
             queue: Arc::clone(&queue),
             vitals: Arc::clone(&vitals),

@@ -7,12 +7,21 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::model::{Event, Kind, KindBatch, Outcome, TargetName, Timestamp};
+use crate::model::{EntityRecord, Event, Kind, KindBatch, Outcome, TargetName, Timestamp};
 
+pub mod attribution;
 pub mod docker;
 pub mod host;
 pub mod http;
+pub mod labelled;
+pub mod marathon;
+pub mod mesos;
+pub mod metric;
+pub mod prometheus;
 pub mod recorder;
+pub mod registry;
+pub mod swarm;
+pub mod zookeeper;
 
 /// Every kind that is recorded, in the order of documentation.
 pub static KINDS: &[&Kind] = &[
@@ -25,6 +34,22 @@ pub static KINDS: &[&Kind] = &[
     &host::HOST_DEVICE,
     &host::HOST_INTERFACE,
     &host::HOST_FILESYSTEM,
+    &registry::kinds::REGISTRY,
+    &registry::kinds::REPOSITORY,
+    &registry::kinds::TAG,
+    &registry::kinds::MANIFEST,
+    &swarm::SWARM_NODE,
+    &swarm::SWARM_SERVICE,
+    &mesos::kinds::MESOS_CLUSTER,
+    &mesos::kinds::MESOS_MASTER,
+    &mesos::kinds::MESOS_AGENT,
+    &mesos::kinds::MESOS_FRAMEWORK,
+    &mesos::kinds::MESOS_TASK,
+    &mesos::kinds::MESOS_EXECUTOR,
+    &marathon::kinds::MARATHON,
+    &marathon::kinds::MARATHON_APP,
+    &zookeeper::kinds::ZOOKEEPER,
+    &metric::METRIC,
     &recorder::TARGET,
     &recorder::RECORDER,
 ];
@@ -38,6 +63,15 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
 pub trait Source: Send {
     /// The target's name: `<source>/<configured name>`.
     fn target(&self) -> &TargetName;
+
+    /// Kinds whose living entities it wants back from the store before the first visit. A manifest of a registry never
+    /// changes, so it is kept there and asked for once.
+    fn recalls(&self) -> &'static [&'static Kind] {
+        &[]
+    }
+
+    /// Takes back what was stored of a living entity of one of those kinds, by polls of the same target.
+    fn recall(&mut self, _kind: &'static Kind, _entity: &EntityRecord) {}
 
     /// Visits the target once. Returns by itself before `visit.deadline`, with what has come until then; the
     /// caller drops the future soon after that, and calls again.

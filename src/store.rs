@@ -76,6 +76,14 @@ pub(crate) fn wants_event(query: &EventQuery, event: &Event) -> bool {
         && query.kind.is_none_or(|kind| event.kind == Some(kind.name))
 }
 
+/// 128 bits that nobody else draws, as hexadecimal digits.
+pub(crate) fn drawn_id() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    // Every state is seeded anew from what the system gives at random.
+    let half = || RandomState::new().hash_one(std::process::id());
+    format!("{:016x}{:016x}", half(), half())
+}
+
 /// Where snapshots are kept.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
@@ -363,6 +371,15 @@ impl Store {
         match self {
             Store::Memory(store) => Ok(store.machine_name(first)),
             Store::Sqlite(store) => store.machine_name(first),
+        }
+    }
+
+    /// A name drawn for this recording when it was made, unlike that of any other: a file that was deleted and made
+    /// again has another. A file opened for reading only that has none yet gives a new one each time.
+    pub fn file_id(&self) -> Result<String, StoreError> {
+        match self {
+            Store::Memory(store) => Ok(store.file_id()),
+            Store::Sqlite(store) => store.file_id(),
         }
     }
 

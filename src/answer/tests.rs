@@ -73,7 +73,7 @@ fn ask(store: &Store, text: &str) -> Frame {
 }
 
 fn range_of(store: &Store, request: &RangeRequest) -> Frame {
-    range(store, request).unwrap()
+    range(store, request, &Stop::never()).unwrap()
 }
 
 fn names(frame: &Frame) -> Vec<String> {
@@ -135,7 +135,7 @@ fn pages_of_samples_add_up_to_the_whole() {
         let text = format!("start={} end={} {text}", START / 1000, START / 1000 + 600);
         let request = SamplesRequest::parse(container(), &parameters(&text), at(600)).unwrap();
         let mut rows = Vec::new();
-        let end = samples(&store, &request, &mut |row| {
+        let end = samples(&store, &request, &Stop::never(), &mut |row| {
             rows.push((row.identity.clone(), row.at, row.columns.to_vec(), row.derived.to_vec()));
             ControlFlow::Continue(())
         });
@@ -152,4 +152,22 @@ fn pages_of_samples_add_up_to_the_whole() {
         cursor = format!("cursor={}", crate::query::request::samples_cursor(&identity, at));
     }
     assert_eq!(paged, whole);
+}
+
+#[test]
+fn a_range_of_decades_is_the_range_of_its_samples() {
+    let store = seeded();
+    let ask = |start: &str, end: &str| {
+        let text = format!("start={start} end={end} step=all group_by=app coverage=1 fields=cpu_usage_seconds_total");
+        ask(&store, &text).series.into_iter().map(|series| series.values).collect::<Vec<_>>()
+    };
+    let near = ask(&(START / 1000).to_string(), &(START / 1000 + 600).to_string());
+    assert_eq!(ask("1971", "2100"), near);
+}
+
+#[test]
+fn work_ends_when_nobody_waits() {
+    let stop = Stop::when(|| true);
+    let request = RangeRequest::parse(container(), &parameters("start=2026 end=2027"), at(600), 10_000).unwrap();
+    assert!(matches!(range(&seeded(), &request, &stop), Err(AnswerError::Stopped)));
 }

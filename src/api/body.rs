@@ -18,6 +18,7 @@ use warp::reply::Response;
 use super::Context;
 use super::negotiate::Encoding;
 use super::problem::Problem;
+use crate::answer::Stop;
 
 /// Bytes of a chunk: large enough that hand-over costs nothing, small enough that the first one comes soon.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -113,6 +114,15 @@ enum Form {
 }
 
 impl Output {
+    /// Ends work on the answer once its client has gone.
+    pub(crate) fn stop(&self) -> Stop {
+        let sender = match &self.0 {
+            Form::Plain(chunks) => chunks.sender.clone(),
+            Form::Gzip(encoder) => encoder.get_ref().sender.clone(),
+        };
+        Stop::when(move || sender.is_closed())
+    }
+
     fn finish(self) -> io::Result<Chunks> {
         match self.0 {
             Form::Plain(chunks) => Ok(chunks),

@@ -17,21 +17,21 @@ use crate::model::{Attributes, EntityRecord, Kind};
 use crate::query::cell::Cell;
 use crate::query::civil::format_instant;
 use crate::query::request::{EntitiesRequest, Zone, entities_cursor};
-use crate::render::csv::CsvTable;
 use crate::render::json::{self, JsonWriter};
+use crate::render::rows::{Form, Rows};
 
 /// Answers an entities request.
 pub(crate) async fn entities(ask: &Ask, kind: &'static Kind) -> Result<Response, Problem> {
     let context = Arc::clone(&ask.context);
     let request = EntitiesRequest::parse(kind, &ask.pairs, context.clock.now())?;
     let name = file_name(&format!("{}_entities", kind.name), request.range);
-    let (format, links) = (ask.format, ask.links());
+    let (format, form, links) = (ask.format, ask.form(), ask.links());
     let producer = move |out: &mut Output| -> Result<Ending, Failure> {
         let page = answer::entities(&context.store, &request).map_err(Problem::from)?;
         let next = page.next.as_ref().map(entities_cursor);
         match format {
             Format::Json => write_json(&request, &page, next.as_deref(), out)?,
-            Format::Csv => write_csv(&request, &page, out)?,
+            Format::Csv | Format::Lines => write_rows(&request, &page, form, out)?,
         }
         Ok(ending(&request, &links, next.as_deref()))
     };
@@ -73,12 +73,12 @@ fn write_json(request: &EntitiesRequest, page: &EntitiesPage, next: Option<&str>
     json.finish()
 }
 
-fn write_csv(request: &EntitiesRequest, page: &EntitiesPage, out: &mut Output) -> io::Result<()> {
+fn write_rows(request: &EntitiesRequest, page: &EntitiesPage, form: Form, out: &mut Output) -> io::Result<()> {
     let kind = request.kind;
     let identity = kind.identity.iter().map(|key| key.name);
     let attributes = kind.attributes.iter().map(|attribute| attribute.name);
     let header = identity.chain(attributes).chain(["first_seen", "last_seen", "ended"]);
-    let mut table = CsvTable::new(out, request.zone, header)?;
+    let mut table = Rows::new(out, form, request.zone, header)?;
     for (record, attributes) in &page.entities {
         let identity = (0..kind.identity.len()).map(|index| Cell::Text(record.identity.part(index)));
         table.row(identity.chain(facts(kind, attributes)).chain(life(record)))?;

@@ -14,13 +14,13 @@ use super::routes::Ask;
 use crate::model::{AttributeType, Class, Kind};
 use crate::query::cell::Cell;
 use crate::query::request::{Zone, parse_none};
-use crate::render::csv::CsvTable;
 use crate::render::json::JsonWriter;
+use crate::render::rows::{Form, Rows};
 
 /// All kinds: in JSON with their columns, in CSV a row each.
 pub(crate) async fn all(ask: &Ask) -> Result<Response, Problem> {
     parse_none(&ask.pairs)?;
-    let (kinds, format) = (ask.context.kinds, ask.format);
+    let (kinds, format, form) = (ask.context.kinds, ask.format, ask.form());
     let producer = move |out: &mut Output| match format {
         Format::Json => {
             let mut json = JsonWriter::new(out, Zone::Utc);
@@ -30,8 +30,8 @@ pub(crate) async fn all(ask: &Ask) -> Result<Response, Problem> {
             json.finish()?;
             Ok(Ending::default())
         }
-        Format::Csv => {
-            let mut table = CsvTable::new(out, Zone::Utc, ["name", "help", "identity", "display"])?;
+        Format::Csv | Format::Lines => {
+            let mut table = Rows::new(out, form, Zone::Utc, ["name", "help", "identity", "display"])?;
             for kind in kinds {
                 let identity: Vec<&str> = kind.identity.iter().map(|key| key.name).collect();
                 let (identity, display) = (identity.join(" "), kind.display.join(" "));
@@ -47,7 +47,7 @@ pub(crate) async fn all(ask: &Ask) -> Result<Response, Problem> {
 /// One kind: in CSV its dictionary, a row for everything it has.
 pub(crate) async fn one(ask: &Ask, kind: &'static Kind) -> Result<Response, Problem> {
     parse_none(&ask.pairs)?;
-    let format = ask.format;
+    let (format, form) = (ask.format, ask.form());
     let producer = move |out: &mut Output| match format {
         Format::Json => {
             let mut json = JsonWriter::new(out, Zone::Utc);
@@ -55,8 +55,8 @@ pub(crate) async fn one(ask: &Ask, kind: &'static Kind) -> Result<Response, Prob
             json.finish()?;
             Ok::<_, Failure>(Ending::default())
         }
-        Format::Csv => {
-            dictionary(out, kind)?;
+        Format::Csv | Format::Lines => {
+            dictionary(out, form, kind)?;
             Ok(Ending::default())
         }
     };
@@ -105,8 +105,8 @@ fn describe<W: Write>(json: &mut JsonWriter<W>, kind: &Kind) -> io::Result<()> {
     })
 }
 
-fn dictionary(out: &mut Output, kind: &Kind) -> io::Result<()> {
-    let mut table = CsvTable::new(out, Zone::Utc, ["name", "role", "type", "unit", "headline", "additive", "help"])?;
+fn dictionary(out: &mut Output, form: Form, kind: &Kind) -> io::Result<()> {
+    let mut table = Rows::new(out, form, Zone::Utc, ["name", "role", "type", "unit", "headline", "additive", "help"])?;
     for key in kind.identity {
         table.row([key.name, "identity", "text", "", "", "", key.help].map(Cell::Text))?;
     }

@@ -1,4 +1,4 @@
-//! What form the client takes: JSON or CSV, plain or gzip; and whether it has the answer already.
+//! What form the client takes: JSON, JSON Lines or CSV, plain or gzip; and whether it has the answer already.
 //!
 //! Must not know: routes, what is in the answers.
 
@@ -12,6 +12,8 @@ pub(crate) enum Format {
     Json,
     /// CSV.
     Csv,
+    /// An object a line.
+    Lines,
 }
 
 impl Format {
@@ -20,18 +22,23 @@ impl Format {
         match segment.rsplit_once('.') {
             Some((name, "csv")) => (name, Some(Format::Csv)),
             Some((name, "json")) => (name, Some(Format::Json)),
+            Some((name, "jsonl")) => (name, Some(Format::Lines)),
             _ => (segment, None),
         }
     }
 
-    /// What `Accept` prefers; JSON unless CSV is named and wanted more, or as much and named first.
+    /// What `Accept` prefers: JSON Lines where they are named; else JSON unless CSV is named and wanted more, or as much and named first.
     pub(crate) fn accepted(headers: &HeaderMap) -> Format {
         let ranges = weighted(headers, ACCEPT);
         let position = |media: &str| ranges.iter().position(|(name, _)| name == media);
         let weight = |media: &str| position(media).and_then(|at| ranges.get(at)).map(|(_, weight)| *weight);
+        let lines = ["application/jsonl", "application/x-ndjson"].iter().find_map(|media| weight(media));
         let any = |half: &str| weight(half).or_else(|| weight("*/*")).unwrap_or(0);
         let csv = weight("text/csv").unwrap_or_else(|| any("text/*"));
         let json = weight("application/json").unwrap_or_else(|| any("application/*"));
+        if lines.is_some_and(|lines| lines > 0 && lines >= csv && lines >= json) {
+            return Format::Lines;
+        }
         let is_csv_first = match (position("text/csv"), position("application/json")) {
             (Some(csv), Some(json)) => csv < json,
             (Some(_), None) => true,
@@ -45,6 +52,7 @@ impl Format {
         match self {
             Format::Json => "json",
             Format::Csv => "csv",
+            Format::Lines => "jsonl",
         }
     }
 
@@ -53,6 +61,7 @@ impl Format {
         match self {
             Format::Json => "application/json",
             Format::Csv => "text/csv; charset=utf-8; header=present",
+            Format::Lines => "application/jsonl",
         }
     }
 }
@@ -157,6 +166,9 @@ mod tests {
         check("text/csv, */*;q=0.1", Format::Csv);
         check("text/csv, */*", Format::Csv);
         check("text/csv;q=0", Format::Json);
+        check("application/jsonl", Format::Lines);
+        check("application/x-ndjson, application/json;q=0.5", Format::Lines);
+        check("application/json, application/jsonl;q=0.5", Format::Json);
         check("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Format::Json);
         assert_eq!(Format::accepted(&HeaderMap::new()), Format::Json);
     }

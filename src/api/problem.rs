@@ -164,6 +164,7 @@ impl From<AnswerError> for Problem {
                 "samples before {0} are no longer kept: ask with start={0} or later",
                 format_instant(kept_from, Zone::Utc)
             )),
+            AnswerError::Stopped => Problem::unavailable("nobody waited for the answer any more"),
         }
     }
 }

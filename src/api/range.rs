@@ -15,7 +15,7 @@ use crate::answer;
 use crate::model::Kind;
 use crate::model::time::duration_ms;
 use crate::query::request::{Label, RangeRequest};
-use crate::render::{csv, json};
+use crate::render::{explain, json, rows};
 
 /// Answers a range request.
 pub(crate) async fn range(ask: &Ask, kind: &'static Kind) -> Result<Response, Problem> {
@@ -24,7 +24,7 @@ pub(crate) async fn range(ask: &Ask, kind: &'static Kind) -> Result<Response, Pr
     let request = RangeRequest::parse(kind, &ask.pairs, context.clock.now(), interval_ms)?;
     let kept_from = context.read(|store| store.samples_kept_from()).await?;
     // What is a default today may be another tomorrow, with the intervals: the step counts as asked for.
-    let mut asked = ask.pairs.clone();
+    let mut asked = ask.asked.clone();
     asked.push(("step".to_owned(), request.step.label()));
     let etag = Asked {
         route: "range",
@@ -35,19 +35,29 @@ pub(crate) async fn range(ask: &Ask, kind: &'static Kind) -> Result<Response, Pr
         format: ask.format,
         encoding: ask.encoding,
     }
-    .entity_tag(context);
+    .entity_tag(context)
+    // How long it took is never the same twice.
+    .filter(|_| !request.explain);
     if let Some(response) = not_modified(&ask.headers, etag.as_deref()) {
         return Ok(response);
     }
     let name = file_name(kind.name, request.range);
     let filters: Vec<(String, String)> =
         ask.pairs.iter().filter(|(name, _)| Label::find(kind, name).is_some()).cloned().collect();
-    let (context, format) = (Arc::clone(context), ask.format);
+    let (context, format, form) = (Arc::clone(context), ask.format, ask.form());
     let producer = move |out: &mut Output| -> Result<Ending, Failure> {
-        let frame = answer::range(&context.store, &request).map_err(Problem::from)?;
+        let began_ms = context.clock.monotonic_ms();
+        let (frame, plan) = answer::range_with_plan(&context.store, &request, &out.stop()).map_err(Problem::from)?;
+        let took_ms = context.clock.monotonic_ms().saturating_sub(began_ms);
         match format {
+            Format::Json if request.explain => {
+                let explained = answer::explain(&context.store, &request, &frame).map_err(Problem::from)?;
+                json::frame_with(out, &frame, &request, &filters, |json| {
+                    explain::json(json.key("explain")?, frame.resolution, plan, took_ms, explained.as_ref())
+                })?;
+            }
             Format::Json => json::frame(out, &frame, &request, &filters)?,
-            Format::Csv => csv::frame(out, &frame)?,
+            Format::Csv | Format::Lines => rows::frame(out, form, &frame)?,
         }
         Ok(Ending::default())
     };

@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
+use hyper::body::Body as _;
 use warp::filters::BoxedFilter;
 use warp::http::header::{
-    CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use warp::http::{HeaderMap, Method};
 use warp::reply::Response;
@@ -14,12 +15,16 @@ use warp::{Filter, path::FullPath};
 
 use crate::model::{TimeRange, Timestamp};
 use crate::query::civil::format_bucket_time;
-use crate::query::request::Zone;
+use crate::query::request::{Zone, take_formulas};
+use crate::render::rows::Form;
 
 use super::body::{Delivery, Ending, Failure, Output, produce};
+use super::describe::{self, SUM_SUFFIX, SUMS, TABLES};
 use super::negotiate::{Encoding, Format};
 use super::problem::{Problem, nearest};
-use super::{Context, entities, events, health, kinds, metrics, pairs, range, samples, targets};
+use super::{
+    Context, diff, entities, events, health, kinds, metrics, openapi, pairs, range, samples, snapshot, sum, targets,
+};
 
 /// Where the tables are.
 pub(crate) const BASE: &str = "/api/v1";
@@ -45,7 +50,12 @@ pub fn routes(context: Arc<Context>) -> BoxedFilter<(Response,)> {
 #[derive(Debug)]
 pub(crate) struct Ask {
     pub(crate) context: Arc<Context>,
+    /// The parameters, but for those of the form.
     pub(crate) pairs: Vec<(String, String)>,
+    /// All parameters as they were asked for.
+    pub(crate) asked: Vec<(String, String)>,
+    /// Whether text that looks like a formula is neutralised.
+    pub(crate) is_neutral: bool,
     pub(crate) headers: HeaderMap,
     pub(crate) format: Format,
     pub(crate) encoding: Encoding,
@@ -56,7 +66,16 @@ pub(crate) struct Ask {
 impl Ask {
     /// What links to further pages are made of.
     pub(crate) fn links(&self) -> Links {
-        Links { path: self.path.clone(), pairs: self.pairs.clone() }
+        Links { path: self.path.clone(), pairs: self.asked.clone() }
+    }
+
+    /// The form of the rows of a table that is not JSON.
+    pub(crate) fn form(&self) -> Form {
+        match (self.format, self.is_neutral) {
+            (Format::Lines, _) => Form::Lines,
+            (_, true) => Form::NeutralCsv,
+            (_, false) => Form::Csv,
+        }
     }
 
     /// Runs `producer` and gives its answer the headers of its form. `file_name` is without suffix.
@@ -71,8 +90,8 @@ impl Ask {
         if self.encoding == Encoding::Gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        if self.format == Format::Csv {
-            let disposition = format!("attachment; filename=\"{file_name}.csv\"");
+        if self.format != Format::Json {
+            let disposition = format!("attachment; filename=\"{file_name}.{}\"", self.format.suffix());
             if let Ok(disposition) = HeaderValue::try_from(disposition) {
                 headers.insert(CONTENT_DISPOSITION, disposition);
             }
@@ -110,6 +129,10 @@ async fn answer(context: Arc<Context>, method: &Method, path: &str, query: &str,
     let mut response = dispatch(context, method, path, query, headers).await.unwrap_or_else(Problem::into_response);
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Said here, so that HEAD says it too; an empty body may be one that has no length by its status.
+    if let Some(length) = response.body().size_hint().exact().filter(|length| *length > 0) {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+    }
     if is_head { response.map(|_| Response::new("".into()).into_body()) } else { response }
 }
 
@@ -139,6 +162,7 @@ async fn dispatch(
             read_only()?;
             metrics::metrics(&context, Encoding::accepted(&headers)).await
         }
+        "/openapi.json" => read_only().map(|()| openapi::openapi(&context)),
         "/" => read_only().map(|()| health::page(&context)),
         _ => {
             let table = Table::of_path(path)?;
@@ -149,7 +173,10 @@ async fn dispatch(
             let format = table.format.unwrap_or_else(|| Format::accepted(&headers));
             let encoding = Encoding::accepted(&headers);
             let path = path.to_owned();
-            let ask = Ask { pairs: pairs::parse_query(query)?, context, headers, format, encoding, path };
+            let asked = pairs::parse_query(query)?;
+            let mut pairs = asked.clone();
+            let is_neutral = take_formulas(&mut pairs)?;
+            let ask = Ask { pairs, asked, is_neutral, context, headers, format, encoding, path };
             let mut response = table.answer(&ask).await?;
             response.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
             Ok(response)
@@ -166,37 +193,35 @@ struct Table {
 }
 
 impl Table {
-    /// Tables that are of a kind.
-    const OF_KIND: [&'static str; 4] = ["kinds", "entities", "range", "samples"];
-    /// Tables that are not.
-    const OF_ALL: [&'static str; 3] = ["kinds", "events", "targets"];
-
     fn of_path(path: &str) -> Result<Table, Problem> {
         let unknown = |nearest: Option<&str>| {
             let detail = format!(
                 "nothing is at {path:?}; below {BASE} are /kinds, /kinds/{{kind}}, /entities/{{kind}}, \
-                 /range/{{kind}}, /samples/{{kind}}, /events and /targets, beside it /, /healthz, /readyz and /metrics"
+                 /range/{{kind}}, /samples/{{kind}}, /snapshot, /diff, /events and /targets, beside it /, /healthz, /readyz, /metrics and /openapi.json"
             );
             Problem::not_found(detail, nearest)
         };
         let Some(below) = path.strip_prefix(BASE).and_then(|below| below.strip_prefix('/')) else {
-            return Err(unknown(nearest(path, ["/healthz", "/readyz", "/metrics", BASE])));
+            return Err(unknown(nearest(path, ["/healthz", "/readyz", "/metrics", "/openapi.json", BASE])));
         };
         let segments: Vec<String> = below.split('/').map(pairs::decode_segment).collect::<Result<_, _>>()?;
         let table = match segments.as_slice() {
             [only] => {
                 let (name, format) = Format::split_suffix(only);
-                let name = Table::OF_ALL.into_iter().find(|known| *known == name);
-                name.map(|name| Table { name, kind: None, format })
+                describe::table(name, false).map(|table| Table { name: table.name, kind: None, format })
+            }
+            [table, kind] if table == "samples" && kind.ends_with(SUM_SUFFIX) => {
+                let kind = kind.trim_end_matches(SUM_SUFFIX).to_owned();
+                Some(Table { name: SUMS, kind: Some(kind), format: Some(Format::Json) })
             }
             [table, kind] => {
-                let name = Table::OF_KIND.into_iter().find(|known| known == table);
+                let known = describe::table(table, true).filter(|table| table.name != SUMS);
                 let (kind, format) = Format::split_suffix(kind);
-                name.map(|name| Table { name, kind: Some(kind.to_owned()), format })
+                known.map(|table| Table { name: table.name, kind: Some(kind.to_owned()), format })
             }
             _ => None,
         };
-        let all = || Table::OF_KIND.into_iter().chain(Table::OF_ALL);
+        let all = || TABLES.iter().map(|table| table.name).filter(|name| *name != SUMS);
         table.ok_or_else(|| {
             let first = segments.first().map(|first| Format::split_suffix(first).0).unwrap_or_default();
             let nearest = nearest(first, all()).map(|name| format!("{BASE}/{name}"));
@@ -211,9 +236,12 @@ impl Table {
             ("kinds", Some(kind)) => kinds::one(ask, kind).await,
             ("entities", Some(kind)) => entities::entities(ask, kind).await,
             ("range", Some(kind)) => range::range(ask, kind).await,
+            (SUMS, Some(kind)) => sum::sum(ask, kind).await,
             ("samples", Some(kind)) => samples::samples(ask, kind).await,
             ("events", None) => events::events(ask).await,
             ("targets", None) => targets::targets(ask).await,
+            ("diff", None) => diff::diff(ask).await,
+            ("snapshot", kind) => snapshot::snapshot(ask, kind).await,
             _ => Err(Problem::not_found("there is no such table", None)),
         }
     }

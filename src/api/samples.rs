@@ -15,13 +15,13 @@ use super::freshness::{Asked, mark, not_modified};
 use super::negotiate::Format;
 use super::problem::Problem;
 use super::routes::{Ask, Links, file_name};
-use crate::answer::{self, AnswerError};
+use crate::answer::{self, AnswerError, Stop};
 use crate::model::Kind;
 use crate::query::civil::format_instant;
 use crate::query::request::{SamplesRequest, Zone, samples_cursor};
 use crate::query::samples::SampleRow;
-use crate::render::csv::CsvTable;
 use crate::render::json::{self, JsonWriter};
+use crate::render::rows::{Form, Rows};
 use crate::render::samples::SampleColumns;
 
 /// Answers a samples request.
@@ -36,7 +36,7 @@ pub(crate) async fn samples(ask: &Ask, kind: &'static Kind) -> Result<Response, 
         route: "samples",
         kind,
         range: request.range,
-        request: &ask.pairs,
+        request: &ask.asked,
         kept_from,
         format: ask.format,
         encoding: ask.encoding,
@@ -48,20 +48,27 @@ pub(crate) async fn samples(ask: &Ask, kind: &'static Kind) -> Result<Response, 
     let name = file_name(&format!("{}_samples", kind.name), request.range);
     // A header names the next page, and which that is shows only at the end.
     let is_held = request.limit.is_some();
-    let (context, format, links) = (Arc::clone(context), ask.format, ask.links());
+    let (context, format, form, links) = (Arc::clone(context), ask.format, ask.form(), ask.links());
     let producer = move |out: &mut Output| match format {
         Format::Json => write_json(&context, &request, out, &links),
-        Format::Csv => write_csv(&context, &request, out, &links),
+        Format::Csv | Format::Lines => write_rows(&context, &request, form, out, &links),
     };
     let mut response = ask.table(&name, is_held, producer).await?;
     mark(&mut response, etag.as_deref());
     Ok(response)
 }
 
-fn write_csv(context: &Context, request: &SamplesRequest, out: &mut Output, links: &Links) -> Result<Ending, Failure> {
+fn write_rows(
+    context: &Context,
+    request: &SamplesRequest,
+    form: Form,
+    out: &mut Output,
+    links: &Links,
+) -> Result<Ending, Failure> {
     let columns = SampleColumns::new(request);
-    let mut table = CsvTable::new(out, request.zone, columns.names())?;
-    let next = emit(context, request, &mut |row| table.row(columns.cells(&row)))?;
+    let stop = out.stop();
+    let mut table = Rows::new(out, form, request.zone, columns.names())?;
+    let next = emit(context, request, &stop, &mut |row| table.row(columns.cells(&row)))?;
     table.finish()?;
     Ok(ending(request, links, next.as_deref()))
 }
@@ -69,6 +76,7 @@ fn write_csv(context: &Context, request: &SamplesRequest, out: &mut Output, link
 fn write_json(context: &Context, request: &SamplesRequest, out: &mut Output, links: &Links) -> Result<Ending, Failure> {
     let columns = SampleColumns::new(request);
     let names = columns.names();
+    let stop = out.stop();
     let mut json = JsonWriter::new(out, request.zone);
     json.begin(b'{')?;
     json.key("kind")?.text(request.kind.name)?;
@@ -76,7 +84,7 @@ fn write_json(context: &Context, request: &SamplesRequest, out: &mut Output, lin
     json.key("end")?.bucket_time(request.range.end())?;
     json.key("tz")?.text(json::zone_name(request.zone))?;
     json.key("samples")?.begin(b'[')?;
-    let next = emit(context, request, &mut |row| json::row(&mut json, &names, columns.cells(&row)))?;
+    let next = emit(context, request, &stop, &mut |row| json::row(&mut json, &names, columns.cells(&row)))?;
     json.end(b']');
     json.key("next")?.text_or_null(next.as_deref())?;
     json.end(b'}');
@@ -88,10 +96,11 @@ fn write_json(context: &Context, request: &SamplesRequest, out: &mut Output, lin
 fn emit(
     context: &Context,
     request: &SamplesRequest,
+    stop: &Stop,
     write: &mut dyn FnMut(SampleRow<'_>) -> io::Result<()>,
 ) -> Result<Option<String>, Failure> {
     let mut failed = None;
-    let end = answer::samples(&context.store, request, &mut |row| match write(row) {
+    let end = answer::samples(&context.store, request, stop, &mut |row| match write(row) {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => {
             failed = Some(error);

@@ -16,8 +16,8 @@ use crate::model::time::duration_ms;
 use crate::model::{AttributeValue, PollRecord, TargetName, Timestamp};
 use crate::query::cell::Cell;
 use crate::query::request::TargetsRequest;
-use crate::render::csv::CsvTable;
 use crate::render::json::{self, JsonWriter};
+use crate::render::rows::Rows;
 use crate::store::TargetRecord;
 
 /// Names of the cells of [`Row::cells`].
@@ -43,7 +43,7 @@ const NAMES: [&str; 16] = [
 /// What is configured and what was ever polled, by name.
 pub(crate) async fn targets(ask: &Ask) -> Result<Response, Problem> {
     let request = TargetsRequest::parse(&ask.pairs)?;
-    let (context, format) = (ask.context.clone(), ask.format);
+    let (context, format, form) = (ask.context.clone(), ask.format, ask.form());
     let producer = move |out: &mut Output| {
         let mut rows: BTreeMap<TargetName, Row> = BTreeMap::new();
         for record in context.store.targets().map_err(|error| Problem::of_store(&error))? {
@@ -65,8 +65,8 @@ pub(crate) async fn targets(ask: &Ask) -> Result<Response, Problem> {
                 })?;
                 json.finish()?;
             }
-            Format::Csv => {
-                let mut table = CsvTable::new(out, request.zone, NAMES)?;
+            Format::Csv | Format::Lines => {
+                let mut table = Rows::new(out, form, request.zone, NAMES)?;
                 for (target, row) in &rows {
                     table.row(row.cells(target, now))?;
                 }

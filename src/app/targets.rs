@@ -9,17 +9,31 @@ use tokio::sync::Semaphore;
 
 use crate::api::ConfiguredTarget;
 use crate::clock::Clock;
-use crate::config::{Config, DockerTarget, HostTarget};
+use crate::config::{
+    Config, DockerTarget, ExporterTarget, HostTarget, MarathonTarget, MesosTarget, PrometheusTarget, RegistryTarget,
+    ZooKeeperTarget,
+};
 use crate::model::{Kind, TargetName};
 use crate::sampler::{Build, Target};
 use crate::source::Source;
 
 use super::Failures;
+use crate::source::attribution::Book;
 use crate::source::docker::kinds::{CONTAINER, CONTAINER_DEVICE, CONTAINER_INTERFACE, ENGINE, IMAGE_KIND};
 use crate::source::docker::{self, Docker, Images};
-use crate::source::host::{HOST, HOST_DEVICE, HOST_FILESYSTEM, HOST_INTERFACE, Host};
-use crate::source::http::Tls;
+use crate::source::host::{Exporter, HOST, HOST_DEVICE, HOST_FILESYSTEM, HOST_INTERFACE, Host};
+use crate::source::http::{Credentials, SetupError, Tls};
+use crate::source::marathon::Marathon;
+use crate::source::marathon::kinds::{MARATHON, MARATHON_APP};
+use crate::source::mesos::{self, MasterSource};
+use crate::source::metric::METRIC;
+use crate::source::prometheus::{self, Prometheus};
 use crate::source::recorder::{self, RECORDER, Recorder, TARGET, Vitals};
+use crate::source::registry::kinds::{MANIFEST, REGISTRY, REPOSITORY, TAG};
+use crate::source::registry::{self, Registry};
+use crate::source::swarm::{self, SWARM_NODE, SWARM_SERVICE, Swarm};
+use crate::source::zookeeper::ZooKeeper;
+use crate::source::zookeeper::kinds::ZOOKEEPER;
 
 /// How often the recorder looks at itself: as often as the default of what it polls.
 const RECORDER_INTERVAL: Duration = Duration::from_secs(10);
@@ -27,8 +41,14 @@ const RECORDER_INTERVAL: Duration = Duration::from_secs(10);
 /// For its own files in /proc; a machine on which this is not enough is out of memory.
 const RECORDER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often a swarm is asked at most: its lists change when somebody deploys or something fails.
+const SWARM_INTERVAL: Duration = Duration::from_secs(30);
+
 /// The engine walks all layers of all images for their sizes, which takes longer than a list of containers.
 const IMAGES_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The list of 50,000 tasks is 50 MB.
+const TASKS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A target with what is known of it before its first poll.
 #[derive(Debug, Clone)]
@@ -45,6 +65,8 @@ pub struct Planner {
     clock: Clock,
     recorder: recorder::Settings,
     vitals: Arc<Vitals>,
+    /// What sources tell each other of containers.
+    book: Arc<Book>,
     /// Permits for requests to all engines, and how many there are: the same through every reload.
     requests: Mutex<(usize, Arc<Semaphore>)>,
 }
@@ -64,7 +86,7 @@ impl Planned {
 impl Planner {
     /// A planner of a recorder.
     pub fn new(clock: Clock, recorder: recorder::Settings, vitals: Arc<Vitals>) -> Self {
-        Planner { clock, recorder, vitals, requests: Mutex::new((0, Arc::new(Semaphore::new(0)))) }
+        Planner { clock, recorder, vitals, book: Book::new(), requests: Mutex::new((0, Arc::new(Semaphore::new(0)))) }
     }
 
     /// All targets of a configuration, the recorder's own first.
@@ -74,8 +96,41 @@ impl Planner {
             .docker
             .iter()
             .flat_map(|engine| [self.engine(engine, config.in_flight_max, &requests), self.images(engine)]);
+        let swarms = config.docker.iter().filter(|engine| engine.swarm).map(|engine| {
+            let settings = docker_settings(engine);
+            let name = TargetName::new(swarm::SOURCE, &engine.name);
+            let secrets = fingerprint(&settings.tls);
+            let about = (name, settings.url.as_str(), engine.interval.max(SWARM_INTERVAL), engine.timeout);
+            self.service(about, &settings, secrets, vec![&SWARM_NODE, &SWARM_SERVICE], Swarm::new)
+        });
         let host = config.host.iter().map(|host| self.host(host));
-        std::iter::once(self.recorder()).chain(engines).chain(host).collect()
+        let exporters = config.exporters.iter().map(|target| {
+            let ExporterTarget { interval, timeout, settings } = target;
+            let kinds = vec![&HOST, &HOST_DEVICE, &HOST_INTERFACE, &HOST_FILESYSTEM];
+            let name = TargetName::new("host", &settings.host.name);
+            let secrets = fingerprint(&(&settings.tls, &settings.credentials));
+            self.service((name, &settings.url, *interval, *timeout), settings, secrets, kinds, Exporter::new)
+        });
+        let registries = config.registries.iter().map(|target| {
+            let RegistryTarget { interval, timeout, settings } = target;
+            let name = TargetName::new(registry::SOURCE, &settings.name);
+            let secrets = fingerprint(&(&settings.tls, &settings.credentials));
+            let kinds = vec![&REGISTRY, &REPOSITORY, &TAG, &MANIFEST];
+            self.service((name, &settings.url, *interval, *timeout), settings, secrets, kinds, Registry::new)
+        });
+        let pages = config.pages.iter().map(|target| {
+            let PrometheusTarget { interval, timeout, settings } = target;
+            let name = TargetName::new(prometheus::SOURCE, &settings.name);
+            let secrets = fingerprint(&(&settings.tls, &settings.credentials));
+            self.service((name, &settings.url, *interval, *timeout), settings, secrets, vec![&METRIC], Prometheus::new)
+        });
+        let own = std::iter::once(self.recorder());
+        let mesos = config.mesos.iter().flat_map(|cluster| self.mesos(cluster));
+        let marathon = config.marathon.iter().map(|marathon| self.marathon(marathon));
+        let zookeeper = config.zookeeper.iter().map(|ensemble| self.zookeeper(ensemble));
+        let clusters = mesos.chain(marathon).chain(zookeeper);
+        let services = exporters.chain(registries).chain(pages);
+        own.chain(engines).chain(swarms).chain(host).chain(clusters).chain(services).collect()
     }
 
     fn requests(&self, max: usize) -> Arc<Semaphore> {
@@ -105,10 +160,11 @@ impl Planner {
     fn engine(&self, engine: &DockerTarget, in_flight_max: usize, requests: &Arc<Semaphore>) -> Planned {
         let settings = docker_settings(engine);
         let fingerprint = format!("{settings:?} {:?} {in_flight_max}", engine.tls.as_ref().map(tls_fingerprint));
-        let (clock, requests) = (self.clock.clone(), Arc::clone(requests));
+        let (clock, requests, book) = (self.clock.clone(), Arc::clone(requests), Arc::clone(&self.book));
         let build: Build = Arc::new(move || {
             let docker = Docker::new(settings.clone(), clock.clone()).map_err(|error| Failures(&error).to_string())?;
-            Ok(Box::new(docker.sharing(Arc::clone(&requests))) as Box<dyn Source>)
+            let docker = docker.sharing(Arc::clone(&requests)).attributed_by(Arc::clone(&book));
+            Ok(Box::new(docker) as Box<dyn Source>)
         });
         let target = Target {
             name: TargetName::new("docker", &engine.name),
@@ -140,6 +196,30 @@ impl Planner {
         Planned { target, kinds: vec![&IMAGE_KIND] }
     }
 
+    /// A target that is asked over HTTP: name, address, interval and timeout, and how its source is made.
+    fn service<S, T>(
+        &self,
+        (name, url, interval, timeout): (TargetName, &str, Duration, Duration),
+        settings: &S,
+        secrets: u64,
+        kinds: Vec<&'static Kind>,
+        make: fn(S, Clock) -> Result<T, SetupError>,
+    ) -> Planned
+    where
+        S: Clone + std::fmt::Debug + Send + Sync + 'static,
+        T: Source + 'static,
+    {
+        let (settings, clock) = (settings.clone(), self.clock.clone());
+        let fingerprint = format!("{settings:?} {secrets}");
+        let build: Build = Arc::new(move || {
+            let source = make(settings.clone(), clock.clone()).map_err(|error| Failures(&error).to_string())?;
+            Ok(Box::new(source) as Box<dyn Source>)
+        });
+        // What follows ? may hold a key.
+        let address = url.split('?').next().unwrap_or_default().to_owned();
+        Planned { target: Target { name, address, interval, timeout, fingerprint, build }, kinds }
+    }
+
     fn host(&self, host: &HostTarget) -> Planned {
         let (settings, clock) = (host.settings.clone(), self.clock.clone());
         let fingerprint = format!("{settings:?}");
@@ -155,6 +235,107 @@ impl Planner {
         };
         Planned { target, kinds: vec![&HOST, &HOST_DEVICE, &HOST_INTERFACE, &HOST_FILESYSTEM] }
     }
+}
+
+impl Planner {
+    /// The four targets of a cluster, which share what they learn.
+    fn mesos(&self, cluster: &MesosTarget) -> Vec<Planned> {
+        let settings = &cluster.settings;
+        let fingerprint =
+            format!("{settings:?} {}", secrets_fingerprint(settings.tls.as_ref(), settings.credentials.as_ref()));
+        let group = Arc::new(mesos::Cluster::new(settings.clone(), self.clock.clone(), Arc::clone(&self.book)));
+        let address = match &settings.masters {
+            MasterSource::Listed(urls) => urls.join(", "),
+            MasterSource::ZooKeeper(nodes) => format!("zk://{}{}", nodes.servers, nodes.path),
+        };
+        let planned = |source: &str, part: mesos::Part, interval: Duration, timeout: Duration, kinds| {
+            let group = Arc::clone(&group);
+            let build: Build = Arc::new(move || group.source(part).map_err(|error| Failures(&error).to_string()));
+            let target = Target {
+                name: TargetName::new(source, &settings.name),
+                address: address.clone(),
+                interval,
+                timeout,
+                fingerprint: fingerprint.clone(),
+                build,
+            };
+            Planned { target, kinds }
+        };
+        // A whole list may take long to come; there is time until the next.
+        let tasks_timeout = TASKS_TIMEOUT.min(settings.tasks_interval.mul_f64(0.8));
+        vec![
+            planned(
+                "mesos",
+                mesos::Part::Masters,
+                settings.interval,
+                cluster.timeout,
+                vec![&mesos::kinds::MESOS_CLUSTER, &mesos::kinds::MESOS_MASTER],
+            ),
+            planned(
+                "mesos-tasks",
+                mesos::Part::Tasks,
+                settings.tasks_interval,
+                tasks_timeout,
+                vec![&mesos::kinds::MESOS_FRAMEWORK, &mesos::kinds::MESOS_TASK],
+            ),
+            planned(
+                "mesos-agents",
+                mesos::Part::Agents,
+                settings.interval,
+                cluster.timeout,
+                vec![&mesos::kinds::MESOS_AGENT, &mesos::kinds::MESOS_EXECUTOR],
+            ),
+            planned("mesos-metrics", mesos::Part::Metrics, settings.metrics_interval, cluster.timeout, vec![&METRIC]),
+        ]
+    }
+
+    fn marathon(&self, target: &MarathonTarget) -> Planned {
+        let settings = target.settings.clone();
+        let secrets = secrets_fingerprint(settings.tls.as_ref(), settings.credentials.as_ref());
+        let (clock, book) = (self.clock.clone(), Arc::clone(&self.book));
+        let target = Target {
+            name: TargetName::new("marathon", &settings.name),
+            address: settings.urls.join(", "),
+            interval: settings.interval,
+            timeout: target.timeout,
+            fingerprint: format!("{settings:?} {secrets}"),
+            build: Arc::new(move || {
+                let marathon = Marathon::new(settings.clone(), clock.clone(), Arc::clone(&book));
+                Ok(Box::new(marathon.map_err(|error| Failures(&error).to_string())?) as Box<dyn Source>)
+            }),
+        };
+        Planned { target, kinds: vec![&MARATHON, &MARATHON_APP, &METRIC] }
+    }
+
+    fn zookeeper(&self, target: &ZooKeeperTarget) -> Planned {
+        let settings = target.settings.clone();
+        let clock = self.clock.clone();
+        let target = Target {
+            name: TargetName::new("zookeeper", &settings.name),
+            address: settings.servers.join(", "),
+            interval: settings.interval,
+            timeout: target.timeout,
+            fingerprint: format!("{settings:?} {}", secrets_fingerprint(settings.tls.as_ref(), None)),
+            build: Arc::new(move || {
+                let zookeeper = ZooKeeper::new(settings.clone(), clock.clone());
+                Ok(Box::new(zookeeper.map_err(|error| Failures(&error).to_string())?) as Box<dyn Source>)
+            }),
+        };
+        Planned { target, kinds: vec![&ZOOKEEPER, &METRIC] }
+    }
+}
+
+/// Tells whether certificates or credentials changed; their texts stay out of it.
+fn secrets_fingerprint(tls: Option<&Tls>, credentials: Option<&Credentials>) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    tls.map(|tls| (&tls.ca, &tls.cert, &tls.key)).hash(&mut hasher);
+    match credentials {
+        None => {}
+        Some(Credentials::Basic { user, password }) => (user, password).hash(&mut hasher),
+        Some(Credentials::Bearer(token)) => token.hash(&mut hasher),
+    }
+    hasher.finish()
 }
 
 fn docker_settings(engine: &DockerTarget) -> docker::Settings {
@@ -177,12 +358,13 @@ fn docker_settings(engine: &DockerTarget) -> docker::Settings {
 
 /// Tells whether certificates changed; their texts and the key stay out of it.
 fn tls_fingerprint(tls: &crate::config::TlsMaterial) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
+    fingerprint(&(&tls.ca, tls.client.as_ref().map(|client| (&client.cert, client.key.expose()))))
+}
+
+/// Tells whether a secret changed, without it.
+fn fingerprint(secrets: &impl std::hash::Hash) -> u64 {
+    use std::hash::{DefaultHasher, Hasher};
     let mut hasher = DefaultHasher::new();
-    tls.ca.hash(&mut hasher);
-    if let Some(client) = &tls.client {
-        client.cert.hash(&mut hasher);
-        client.key.expose().hash(&mut hasher);
-    }
+    secrets.hash(&mut hasher);
     hasher.finish()
 }

@@ -14,7 +14,7 @@ use super::output::{Format, write_to};
 use super::recording::Recording;
 use super::table::Table;
 use super::{CliError, Question};
-use crate::answer;
+use crate::answer::{self, Stop};
 use crate::clock::Clock;
 use crate::query::request::{SamplesRequest, samples_cursor};
 use crate::query::samples::SampleRow;
@@ -116,7 +116,7 @@ fn emit(
 ) -> Result<Option<String>, CliError> {
     let mut rows = 0u64;
     let mut failed = None;
-    let end = answer::samples(store, request, &mut |row| match write(row) {
+    let end = answer::samples(store, request, &Stop::never(), &mut |row| match write(row) {
         Ok(()) => {
             rows += 1;
             if rows.is_multiple_of(ROWS_A_STEP) {

@@ -11,7 +11,7 @@ use super::output::{Format, write_to};
 use super::recording::Recording;
 use super::table::Table;
 use super::{CliError, Question};
-use crate::answer;
+use crate::answer::{self, Stop};
 use crate::clock::Clock;
 use crate::query::cell::Cell;
 use crate::query::frame::{Frame, Series};
@@ -32,7 +32,7 @@ pub(super) fn run(config: Option<&Path>, arguments: &Arguments) -> Result<(), Cl
     let recording = Recording::open(config, question)?;
     let kind = recording.kind;
     let request = RangeRequest::parse(kind, &question.parameters, Clock::System.now(), recording.interval_ms())?;
-    let frame = answer::range(&recording.store, &request)?;
+    let frame = answer::range(&recording.store, &request, &Stop::never())?;
     let is_filter = |(name, _): &&(String, String)| Label::find(kind, name).is_some();
     let filters: Vec<(String, String)> = question.parameters.iter().filter(is_filter).cloned().collect();
     write_to(question.output.as_deref(), |out| match arguments.format {

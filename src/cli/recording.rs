@@ -2,7 +2,7 @@
 //!
 //! Must not know: what is asked of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::check_config::planned;
 use super::{CliError, Question};
@@ -18,6 +18,21 @@ use crate::store::sqlite::Sqlite;
 /// The interval assumed of a kind that the configuration does not poll: the configuration's default.
 const INTERVAL_MS: i64 = 10_000;
 
+/// The recording that a question about several kinds is about.
+pub(super) fn open_store(config: Option<&Path>, store: Option<&Path>) -> Result<Store, CliError> {
+    match store {
+        Some(path) => open(path),
+        None => open(&load_config_with_kept_name(config).map_err(CliError::Config)?.0.store_path),
+    }
+}
+
+fn open(path: &Path) -> Result<Store, CliError> {
+    if !path.exists() {
+        return Err(CliError::NoRecording { path: path.to_owned() });
+    }
+    Ok(Store::Sqlite(Sqlite::open_read_only(path, KINDS)?))
+}
+
 /// A recording and the kind that is asked for.
 pub(super) struct Recording {
     pub(super) store: Store,
@@ -30,11 +45,7 @@ impl Recording {
     pub(super) fn open(config: Option<&Path>, question: &Question) -> Result<Recording, CliError> {
         let kind = kind_named(KINDS, &question.kind)?;
         let (config, machine_name) = load_config_with_kept_name(config).map_err(CliError::Config)?;
-        let path: PathBuf = question.store.clone().unwrap_or_else(|| config.store_path.clone());
-        if !path.exists() {
-            return Err(CliError::NoRecording { path });
-        }
-        let store = Store::Sqlite(Sqlite::open_read_only(&path, KINDS)?);
+        let store = open(question.store.as_deref().unwrap_or(&config.store_path))?;
         Ok(Recording { store, kind, planned: planned(&config, machine_name) })
     }
 

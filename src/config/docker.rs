@@ -50,6 +50,8 @@ pub struct DockerTarget {
     pub in_flight_max: usize,
     /// The largest reply that is read.
     pub reply_bytes_max: u64,
+    /// Whether it is asked about its swarm.
+    pub swarm: bool,
 }
 
 /// The engines of the file; where it has no `[[source.docker]]`, those of the environment. What was left out is
@@ -131,6 +133,7 @@ fn plain_target(name: String, url: DockerUrl, tls: Option<TlsMaterial>, common: 
         env_allowed: Vec::new(),
         in_flight_max: usize::try_from(IN_FLIGHT).unwrap_or(usize::MAX),
         reply_bytes_max: REPLY_BYTES_MAX,
+        swarm: false,
     }
 }
 
@@ -155,6 +158,7 @@ fn read_target(mut section: Section<'_>, common: Timing, environment: &Environme
     }
     let in_flight = section.integer("in_flight", IN_FLIGHT, 1..=4096);
     let reply_bytes_max = section.size("reply_max", REPLY_BYTES_RANGE).unwrap_or(REPLY_BYTES_MAX);
+    let swarm = section.boolean("swarm", false);
     let name = match (name, &place) {
         (Some(name), _) => check_name(&name).map_err(|message| section.fault("name", message)).ok().map(|()| name),
         (None, None) => None,
@@ -179,6 +183,7 @@ fn read_target(mut section: Section<'_>, common: Timing, environment: &Environme
         env_allowed,
         in_flight_max: usize::try_from(in_flight).unwrap_or(usize::MAX),
         reply_bytes_max,
+        swarm,
     })
 }
 

@@ -1,15 +1,16 @@
-//! `[source.host]`: the machine itself.
+//! `[source.host]`: the machine itself, or machines that a node_exporter tells of.
 
 use std::path::Path;
 
 use super::environment::Environment;
 use super::section::Section;
+use super::services::{ExporterTarget, read_exporter};
 use super::timing::{Timing, read_timing};
 use super::{HostTarget, check_name};
 use crate::source::host;
 
 /// The host of the file, unless it is turned off or has no /proc to be read.
-pub(super) fn read_host(
+fn read_host(
     mut section: Section<'_>,
     common: Timing,
     environment: &Environment,
@@ -18,18 +19,10 @@ pub(super) fn read_host(
     let enabled = section.boolean("enabled", true);
     let defaults = host::Settings::named(environment.machine_name());
     let name_given = section.has("name");
-    let name = section.text("name").map_or(defaults.name, str::to_owned);
-    let root = section.path("root").unwrap_or(defaults.root);
+    let name = section.text("name").map_or(defaults.name.clone(), str::to_owned);
+    let root = section.path("root").unwrap_or(defaults.root.clone());
     let timing = read_timing(&mut section, common);
-    let settings = host::Settings {
-        name,
-        filesystems_exclude: section.texts("filesystems_exclude").unwrap_or(defaults.filesystems_exclude),
-        filesystem_types: section.texts("filesystem_types").unwrap_or(defaults.filesystem_types),
-        devices_exclude: section.texts("devices_exclude").unwrap_or(defaults.devices_exclude),
-        partitions: section.boolean("partitions", defaults.partitions),
-        interfaces_exclude: section.texts("interfaces_exclude").unwrap_or(defaults.interfaces_exclude),
-        root,
-    };
+    let settings = read_filters(&mut section, host::Settings { name, root, ..defaults });
     if enabled {
         check(&section, &settings, name_given);
     }
@@ -42,6 +35,54 @@ pub(super) fn read_host(
         notes.push("the host is not sampled: it has no /proc/stat".to_owned());
     }
     (enabled && has_proc).then_some(HostTarget { interval: timing.interval, timeout: timing.timeout, settings })
+}
+
+/// What of a host is left out.
+pub(super) fn read_filters(section: &mut Section<'_>, defaults: host::Settings) -> host::Settings {
+    host::Settings {
+        filesystems_exclude: section.texts("filesystems_exclude").unwrap_or(defaults.filesystems_exclude),
+        filesystem_types: section.texts("filesystem_types").unwrap_or(defaults.filesystem_types),
+        devices_exclude: section.texts("devices_exclude").unwrap_or(defaults.devices_exclude),
+        partitions: section.boolean("partitions", defaults.partitions),
+        interfaces_exclude: section.texts("interfaces_exclude").unwrap_or(defaults.interfaces_exclude),
+        ..defaults
+    }
+}
+
+/// The hosts of the file: `[source.host]`, or a list `[[source.host]]`. One with a `url` is asked there, one without
+/// is the machine itself.
+pub(super) fn read_hosts(
+    source: &mut Section<'_>,
+    common: Timing,
+    environment: &Environment,
+    notes: &mut Vec<String>,
+) -> (Option<HostTarget>, Vec<ExporterTarget>) {
+    let sections = match source.is_list("host") {
+        true => source.sections("host").unwrap_or_default(),
+        false => vec![source.section("host")],
+    };
+    let mut own: Option<HostTarget> = None;
+    let mut exporters: Vec<ExporterTarget> = Vec::new();
+    for section in sections {
+        let (place, faults) = (section.path_of("name"), section.faults());
+        let name = if section.has("url") {
+            let Some(target) = read_exporter(section, common, environment) else { continue };
+            exporters.push(target);
+            exporters.last().map(|target| target.settings.host.name.clone())
+        } else if own.is_some() {
+            section.fault("url", "needed: the machine itself is there already");
+            continue;
+        } else {
+            own = read_host(section, common, environment, notes);
+            own.as_ref().map(|target| target.settings.name.clone())
+        };
+        let names = exporters.iter().map(|target| &target.settings.host.name);
+        let names = names.chain(own.iter().map(|target| &target.settings.name));
+        if let Some(name) = name.filter(|name| names.filter(|other| other == &name).count() > 1) {
+            faults.add(place, format!("{name:?} is also the name of another host; give each its own name"));
+        }
+    }
+    (own, exporters)
 }
 
 fn check(section: &Section<'_>, settings: &host::Settings, name_given: bool) {

@@ -50,6 +50,11 @@ impl<'a> Section<'a> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
+    /// Whether the file has a list under the key.
+    pub(super) fn is_list(&self, key: &str) -> bool {
+        self.table.and_then(|table| table.get(key)).is_some_and(Value::is_array)
+    }
+
     /// The table under a key; an empty one where there is none.
     pub(super) fn section(&mut self, key: &'static str) -> Section<'a> {
         let table = self.value(key, "a table", Value::as_table);

@@ -118,7 +118,30 @@ fn every_commented_key_of_the_default_is_known_and_takes_its_value() {
     let places: Vec<&str> = faults.faults().iter().map(|fault| fault.place.as_str()).collect();
     assert_eq!(
         places,
-        ["server.token_file", "server.tls_cert", "server.tls_key", "source.docker[0].cert_path"],
+        [
+            "server.token_file",
+            "server.tls_cert",
+            "server.tls_key",
+            "source.docker[0].cert_path",
+            "source.registry[0].token_file",
+            "source.registry[0].ca",
+            "source.registry[0].cert",
+            "source.registry[0].key",
+            "source.prometheus[0].token_file",
+            "source.prometheus[0].url",
+            "source.prometheus[0].ca",
+            "source.prometheus[0].cert",
+            "source.prometheus[0].key",
+            "source.mesos[0].ca",
+            "source.mesos[0].cert",
+            "source.mesos[0].key",
+            "source.mesos[0].token_file",
+            "source.mesos[0].masters[0]",
+            "source.mesos[0].masters[1]",
+            "source.mesos[0].masters[2]",
+            "source.mesos[0].zk",
+            "source.mesos[0].agents[0]",
+        ],
         "{faults}"
     );
 }
@@ -127,7 +150,8 @@ fn every_commented_key_of_the_default_is_known_and_takes_its_value() {
 fn every_known_key_stands_in_the_default() {
     let known = |text: &str| {
         let faults = Config::parse(text, &environment_of("")).unwrap_err();
-        let message = &faults.faults()[0].message;
+        let unknown = faults.faults().iter().find(|fault| fault.message.contains("known here are "));
+        let message = &unknown.unwrap().message;
         message.split_once("known here are ").unwrap().1.split(", ").map(str::to_owned).collect::<Vec<_>>()
     };
     let text = uncommented();
@@ -136,8 +160,20 @@ fn every_known_key_stands_in_the_default() {
             assert!(text.contains(&format!("\n{key} = ")), "{section}.{key}");
         }
     }
+    for list in ["registry", "prometheus"] {
+        for key in known(&format!("[[source.{list}]]\nurl = \"http://a\"\n0123456789 = 1")) {
+            assert!(text.contains(&format!("\n{key} = ")), "source.{list}[].{key}");
+        }
+    }
     for key in known("[[source.docker]]\nurl = \"unix:///a\"\n0123456789 = 1") {
         assert!(text.contains(&format!("\n{key} = ")), "source.docker[].{key}");
+    }
+    for list in ["source.mesos", "source.marathon", "source.zookeeper"] {
+        for key in known(&format!(
+            "[[{list}]]\nname = \"a\"\nmasters = [\"m\"]\nurls = [\"m\"]\nservers = [\"m\"]\n0123456789 = 1"
+        )) {
+            assert!(text.contains(&format!("\n{key} = ")), "{list}[].{key}");
+        }
     }
 }
 

@@ -40,6 +40,13 @@ pub enum ColumnValues {
 }
 
 impl ColumnValues {
+    fn part(&self, kept: &std::ops::Range<usize>) -> ColumnValues {
+        match self {
+            ColumnValues::Int(values) => ColumnValues::Int(part(values, kept)),
+            ColumnValues::Float(values) => ColumnValues::Float(part(values, kept)),
+        }
+    }
+
     /// The value at a position; null outside.
     pub fn get(&self, index: usize) -> Value {
         match self {
@@ -47,6 +54,10 @@ impl ColumnValues {
             ColumnValues::Float(values) => values.get(index).copied().flatten().into(),
         }
     }
+}
+
+fn part<T: Clone>(values: &[T], kept: &std::ops::Range<usize>) -> Vec<T> {
+    values.get(kept.clone()).unwrap_or_default().to_vec()
 }
 
 impl Run {
@@ -58,6 +69,26 @@ impl Run {
     /// Whether there is neither a sample in the range nor a neighbour.
     pub fn is_empty(&self) -> bool {
         self.at.is_empty()
+    }
+
+    /// The run of a range that begins at or after the end of this one's and holds no sample: only its neighbours,
+    /// which this run knows.
+    #[must_use]
+    pub fn beyond(&self, range: TimeRange) -> Run {
+        let inside = self.inside();
+        let has_before = inside.end > 0;
+        let kept = inside.end.saturating_sub(1)..self.len();
+        Run {
+            range,
+            has_before,
+            has_after: self.has_after,
+            at: part(&self.at, &kept),
+            since: part(&self.since, &kept),
+            interval_ms: part(&self.interval_ms, &kept),
+            clock_offset_ms: part(&self.clock_offset_ms, &kept),
+            columns: self.columns.iter().map(|column| column.part(&kept)).collect(),
+            polled_before_first: self.polled_before_first.filter(|_| !has_before),
+        }
     }
 
     /// Positions of the samples inside the range.

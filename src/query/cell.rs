@@ -20,8 +20,12 @@ pub enum Cell<'a> {
     Reported(f64),
     /// An instant, printed with milliseconds.
     Time(Timestamp),
+    /// The start of a bucket, printed without decimals where it has none.
+    Bucket(Timestamp),
     /// Text.
     Text(&'a str),
+    /// JSON, ready: a value in JSON, its text in CSV.
+    Json(&'a str),
     /// An attribute.
     Fact(&'a AttributeValue),
 }

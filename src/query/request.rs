@@ -14,6 +14,7 @@ mod known;
 mod label;
 mod pages;
 mod parse;
+mod several;
 mod step;
 #[cfg(test)]
 pub(crate) mod test_kinds;
@@ -26,18 +27,25 @@ pub use events::{EVENTS_DEFAULT, EVENTS_MAX, EventsRequest};
 pub(crate) use known::shown;
 pub use known::{ParameterError, UnknownKind, kind_named};
 pub use pages::{ENTITIES_DEFAULT, ENTITIES_MAX, EntitiesRequest, SamplesRequest, TargetsRequest, parse_none};
+pub use parse::take_formulas;
+pub use several::{DiffRequest, Selected, SnapshotRequest};
 pub(crate) use time::parse_rfc3339;
 
 /// What [`RangeRequest::parse`] takes beside filters. Filters share these names' space: no identity key, attribute or
 /// column may be called like a parameter.
 pub const RANGE_PARAMETERS: &[&str] =
-    &["fields", "agg", "start", "end", "step", "tz", "group_by", "across", "top", "top_by", "coverage"];
+    &["fields", "agg", "start", "end", "step", "tz", "group_by", "across", "top", "top_by", "coverage", "explain"];
 /// What [`SamplesRequest::parse`] takes beside filters.
 pub const SAMPLES_PARAMETERS: &[&str] = &["start", "end", "tz", "attributes", "limit", "cursor"];
 /// What [`EntitiesRequest::parse`] takes beside filters.
 pub const ENTITIES_PARAMETERS: &[&str] = &["start", "end", "tz", "limit", "cursor"];
 /// What [`EventsRequest::parse`] takes beside filters.
-pub const EVENTS_PARAMETERS: &[&str] = &["start", "end", "tz", "type", "severity", "kind", "limit", "cursor"];
+pub const EVENTS_PARAMETERS: &[&str] =
+    &["start", "end", "tz", "type", "severity", "kind", "certificates", "limit", "cursor"];
+/// What [`SnapshotRequest::parse`] takes beside filters.
+pub const SNAPSHOT_PARAMETERS: &[&str] = &["at", "kinds", "tz"];
+/// What [`DiffRequest::parse`] takes beside filters.
+pub const DIFF_PARAMETERS: &[&str] = &["from", "to", "around", "window", "kinds", "group_by", "top", "tz"];
 
 /// Most buckets of a range: a screen shows a third of them, and clients of other recorders know the number.
 pub const BUCKETS_MAX: usize = 11_000;
@@ -73,18 +81,21 @@ pub struct RangeRequest {
     pub top: Option<Top>,
     /// Whether to say how much of each bucket is known.
     pub coverage: bool,
+    /// Whether to say how the answer came about.
+    pub explain: bool,
 }
 
 impl RangeRequest {
-    /// Reads `fields agg start end step tz group_by across top top_by coverage` and filters of the kind.
+    /// Reads `fields agg start end step tz group_by across top top_by coverage explain` and filters of the kind.
     pub fn parse(
         kind: &'static Kind,
         parameters: &[(String, String)],
         now: Timestamp,
         sampling_interval_ms: i64,
     ) -> Result<RangeRequest, ParameterError> {
-        const OWN: &[&str] =
-            &["fields", "agg", "start", "end", "step", "tz", "group_by", "across", "top", "top_by", "coverage"];
+        const OWN: &[&str] = &[
+            "fields", "agg", "start", "end", "step", "tz", "group_by", "across", "top", "top_by", "coverage", "explain",
+        ];
         let parameters = parse::Parameters::sort(parameters, OWN, Some(kind))?;
         let zone = parameters.zone()?;
         let range = parameters.range(now, zone)?;
@@ -100,6 +111,7 @@ impl RangeRequest {
         }
         let top = field::parse_top(kind, &fields, parameters.get("top"), parameters.get("top_by"))?;
         let coverage = parameters.read("coverage", parse::parse_flag)?.unwrap_or(false);
+        let explain = parameters.read("explain", parse::parse_flag)?.unwrap_or(false);
         let filter = parameters.filter;
         Ok(RangeRequest {
             kind,
@@ -114,6 +126,7 @@ impl RangeRequest {
             across,
             top,
             coverage,
+            explain,
         })
     }
 }

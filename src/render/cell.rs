@@ -25,6 +25,7 @@ pub fn push_text(out: &mut Vec<u8>, cell: &Cell<'_>, zone: Zone) {
     match *cell {
         Cell::Null => {}
         Cell::Text(text) => out.extend_from_slice(text.as_bytes()),
+        Cell::Bucket(at) => push_bucket_time(out, at, zone),
         Cell::Fact(AttributeValue::Text(text)) => out.extend_from_slice(text.as_bytes()),
         Cell::Time(at) | Cell::Fact(&AttributeValue::Time(at)) => push_instant(out, at, zone),
         _ => push_bare(out, cell),
@@ -36,6 +37,11 @@ pub fn push_json(out: &mut Vec<u8>, cell: &Cell<'_>, zone: Zone) {
     match *cell {
         Cell::Null => out.extend_from_slice(b"null"),
         Cell::Text(text) => push_json_text(out, text),
+        Cell::Bucket(at) => {
+            out.push(b'"');
+            push_bucket_time(out, at, zone);
+            out.push(b'"');
+        }
         Cell::Time(at) | Cell::Fact(&AttributeValue::Time(at)) => {
             out.push(b'"');
             push_instant(out, at, zone);
@@ -84,7 +90,8 @@ fn push_bare(out: &mut Vec<u8>, cell: &Cell<'_>) {
             AttributeValue::List(texts) => drop(serde_json::to_writer(out, texts)),
             AttributeValue::Map(texts) => drop(serde_json::to_writer(out, texts)),
         },
-        Cell::Null | Cell::Text(_) | Cell::Time(_) => {}
+        Cell::Json(text) => out.extend_from_slice(text.as_bytes()),
+        Cell::Null | Cell::Text(_) | Cell::Time(_) | Cell::Bucket(_) => {}
     }
 }
 

@@ -4,7 +4,8 @@
 
 use std::io::{self, Write};
 
-use super::cell::{push_bucket_time, push_text};
+use super::cell::push_text;
+use crate::model::AttributeValue;
 use crate::query::cell::Cell;
 use crate::query::frame::Frame;
 use crate::query::request::Zone;
@@ -15,6 +16,7 @@ pub struct CsvTable<W: Write> {
     out: csv::Writer<W>,
     zone: Zone,
     field: Vec<u8>,
+    is_neutral: bool,
 }
 
 impl<W: Write> CsvTable<W> {
@@ -26,7 +28,14 @@ impl<W: Write> CsvTable<W> {
     {
         let mut out = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
         out.write_record(header)?;
-        Ok(CsvTable { out, zone, field: Vec::new() })
+        Ok(CsvTable { out, zone, field: Vec::new(), is_neutral: false })
+    }
+
+    /// The same table, in which text that a spreadsheet would take for a formula begins with an apostrophe.
+    #[must_use]
+    pub fn neutral(mut self) -> Self {
+        self.is_neutral = true;
+        self
     }
 
     /// Adds a row, which has as many cells as the header.
@@ -43,13 +52,11 @@ impl<W: Write> CsvTable<W> {
     /// Adds a cell to the row that was begun.
     pub fn cell(&mut self, cell: &Cell<'_>) -> io::Result<()> {
         self.field.clear();
+        if self.is_neutral && begins_formula(cell) {
+            self.field.push(b'\'');
+        }
         push_text(&mut self.field, cell, self.zone);
         Ok(self.out.write_field(&self.field)?)
-    }
-
-    /// Adds a cell of text to the row that was begun.
-    pub fn text(&mut self, text: impl AsRef<[u8]>) -> io::Result<()> {
-        Ok(self.out.write_field(text)?)
     }
 
     /// Ends the row that was begun.
@@ -63,39 +70,17 @@ impl<W: Write> CsvTable<W> {
     }
 }
 
-/// Writes a frame: `time,<labels…>,<fields…>[,coverage]`, a row a bucket and series; series in their order, the
-/// buckets of each in time order.
+/// Whether a cell is text that a spreadsheet runs instead of showing it.
+fn begins_formula(cell: &Cell<'_>) -> bool {
+    let text = match cell {
+        Cell::Text(text) => text,
+        Cell::Fact(AttributeValue::Text(text)) => text.as_str(),
+        _ => return false,
+    };
+    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n'])
+}
+
+/// Writes a frame as [`super::rows::frame`] does.
 pub fn frame<W: Write>(out: W, frame: &Frame) -> io::Result<()> {
-    let labels = frame.label_names.iter().map(String::as_str);
-    let fields = frame.fields.iter().map(|field| field.key.as_str());
-    let has_coverage = frame.series.iter().any(|series| series.coverage.is_some()) || frame.gaps.is_some();
-    let header = std::iter::once("time").chain(labels).chain(fields).chain(has_coverage.then_some("coverage"));
-    let mut table = CsvTable::new(out, frame.zone, header)?;
-    let times: Vec<Vec<u8>> = frame
-        .times
-        .iter()
-        .map(|&at| {
-            let mut text = Vec::new();
-            push_bucket_time(&mut text, at, frame.zone);
-            text
-        })
-        .collect();
-    for series in &frame.series {
-        for (bucket, time) in times.iter().enumerate() {
-            table.text(time)?;
-            for (index, _) in frame.label_names.iter().enumerate() {
-                table.text(series.labels.get(index).and_then(Option::as_deref).unwrap_or_default())?;
-            }
-            for (index, _) in frame.fields.iter().enumerate() {
-                let values = series.values.get(index);
-                table.cell(&values.and_then(|values| values.get(bucket)).copied().unwrap_or_default().into())?;
-            }
-            if has_coverage {
-                let covered = series.coverage.as_ref().and_then(|coverage| coverage.get(bucket));
-                table.cell(&covered.map_or(Cell::Null, |&part| Cell::Derived(part)))?;
-            }
-            table.end_row()?;
-        }
-    }
-    table.finish()
+    super::rows::frame(out, super::rows::Form::Csv, frame)
 }

@@ -118,6 +118,18 @@ impl<W: Write> JsonWriter<W> {
         Ok(())
     }
 
+    /// Ends a line of JSON Lines: what follows is a text of its own.
+    pub fn end_line(&mut self) {
+        self.buffer.push(b'\n');
+        self.needs_comma = false;
+    }
+
+    /// Hands over what is still buffered, each line having been ended.
+    pub fn finish_lines(mut self) -> io::Result<()> {
+        self.out.write_all(&self.buffer)?;
+        self.out.flush()
+    }
+
     /// Ends the text with a line break and hands over what is still buffered.
     pub fn finish(mut self) -> io::Result<()> {
         self.buffer.push(b'\n');
@@ -145,6 +157,17 @@ pub fn zone_name(zone: Zone) -> &'static str {
 
 /// Writes a frame and, resolved, the request it answers. `filters` are the conditions as they were given.
 pub fn frame<W: Write>(out: W, frame: &Frame, request: &RangeRequest, filters: &[(String, String)]) -> io::Result<()> {
+    frame_with(out, frame, request, filters, |_| Ok(()))
+}
+
+/// Writes a frame as [`frame`] does, and after it what `more` adds.
+pub fn frame_with<W: Write>(
+    out: W,
+    frame: &Frame,
+    request: &RangeRequest,
+    filters: &[(String, String)],
+    more: impl FnOnce(&mut JsonWriter<W>) -> io::Result<()>,
+) -> io::Result<()> {
     let mut json = JsonWriter::new(out, frame.zone);
     json.object(|json| {
         json.key("kind")?.text(frame.kind.name)?;
@@ -169,7 +192,8 @@ pub fn frame<W: Write>(out: W, frame: &Frame, request: &RangeRequest, filters: &
         })?;
         json.key("times")?.array(|json| frame.times.iter().try_for_each(|&at| json.bucket_time(at)))?;
         json.key("series")?.array(|json| series(json, frame))?;
-        gaps(json, frame)
+        gaps(json, frame)?;
+        more(json)
     })?;
     json.finish()
 }

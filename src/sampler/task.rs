@@ -16,6 +16,7 @@ use tracing::{debug, error, info};
 
 use super::counters::Counters;
 use super::health::{Health, event_at};
+use super::recall;
 use super::schedule::Schedule;
 use super::{Shared, Target};
 use crate::model::time::duration_ms;
@@ -78,7 +79,7 @@ impl Task {
                     }
                 }
                 Order::LastVisit(target) => {
-                    let mut visited = Visited::new(&target);
+                    let mut visited = self.visited(&target).await;
                     let now = self.shared.clock.now();
                     self.visit(&target, &mut visited, now).await;
                     return;
@@ -88,9 +89,14 @@ impl Task {
         }
     }
 
+    async fn visited(&self, target: &Target) -> Visited {
+        let source = recall::built(target, &self.shared.store, self.shared.clock.now()).await;
+        Visited { schedule: Schedule::new(&target.name, target.interval), source }
+    }
+
     /// Polls the target until the order changes. Gives false when nobody is left to give orders.
     async fn serve(&mut self, target: &Target) -> bool {
-        let mut visited = Visited::new(target);
+        let mut visited = self.visited(target).await;
         let mut tick = visited.schedule.first(self.shared.clock.now());
         loop {
             let wait = ms(tick.ms_since(self.shared.clock.now()));
@@ -138,7 +144,7 @@ impl Task {
             Ok(Ok(observed)) => observed,
             Ok(Err(Panicked(message))) => {
                 error!(target = %target.name, error = message, "a source panicked: it is built anew");
-                visited.source = (target.build)();
+                visited.source = recall::built(target, &self.shared.store, self.shared.clock.now()).await;
                 Observed::failed(Outcome::Malformed, format!("its source failed on the reply (a bug): {message}"))
             }
             Err(CutOff) => {
@@ -218,10 +224,6 @@ struct CutOff;
 struct Panicked(String);
 
 impl Visited {
-    fn new(target: &Target) -> Self {
-        Visited { schedule: Schedule::new(&target.name, target.interval), source: (target.build)() }
-    }
-
     fn poll(&mut self, visit: Visit) -> BoxFuture<'_, Result<Observed, Panicked>> {
         match &mut self.source {
             Ok(source) => {

@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::attribution::Book;
 use super::http::{Failure, Http, Limits, REPLY_MAX_BYTES, SetupError, Tls};
 use super::{Observed, Source, Visit};
 use crate::clock::Clock;
@@ -40,6 +41,7 @@ mod version;
 mod wire;
 
 pub use images::Images;
+pub(crate) use wire::parse_time as wire_time;
 
 /// Stats requests in flight at one engine: its one loop serves all that wait, so that more at once cost no more.
 pub const CONCURRENCY: usize = 256;
@@ -112,6 +114,8 @@ pub struct Docker {
     inbox: Option<Arc<follow::Inbox>>,
     /// Follows events of the engine of a version; kept only to end with this.
     follower: Option<(version::ApiVersion, follow::Task)>,
+    /// What other sources know of containers.
+    book: Option<Arc<Book>>,
     clock_offset_ms: i64,
     /// Events that wait to be handed over: the engine's, and ours about it.
     events: VecDeque<events::Told>,
@@ -144,12 +148,20 @@ impl Docker {
             gone: gone::Gone::default(),
             inbox: None,
             follower: None,
+            book: None,
             clock_offset_ms: 0,
             events: VecDeque::new(),
             own_events: Vec::new(),
             lost_events: 0,
             unreadable_events: 0,
         }
+    }
+
+    /// Takes from `book` to what containers belong that tell it neither by their environment nor by their name.
+    #[must_use]
+    pub fn attributed_by(mut self, book: Arc<Book>) -> Docker {
+        self.book = Some(book);
+        self
     }
 
     /// Takes a permit of `requests` for every request for stats or facts of a container.

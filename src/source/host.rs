@@ -16,7 +16,8 @@ use crate::model::{Outcome, TargetName};
 use crate::source::{Observed, Source, Visit};
 
 mod capture;
-mod filter;
+mod exporter;
+pub(crate) mod filter;
 mod kinds;
 mod mounts;
 mod observe;
@@ -26,6 +27,7 @@ mod space;
 #[cfg(test)]
 mod tests;
 
+pub use exporter::{Exporter, ExporterSettings};
 pub use kinds::{HOST, HOST_DEVICE, HOST_FILESYSTEM, HOST_INTERFACE};
 
 use capture::{Capture, capture};

@@ -8,16 +8,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 mod canned;
+mod credentials;
 mod failure;
 mod live;
 #[cfg(test)]
 mod tests;
 
 pub use canned::{Canned, CannedReply};
+pub use credentials::Credentials;
 pub use failure::{Failure, SetupError};
 use live::{Live, LiveLines};
 
@@ -34,7 +36,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const IDLE_CONNECTIONS_MAX: usize = 256;
 
 /// Certificates of a TLS connection, as PEM text.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tls {
     /// The only authorities trusted; None: those of the system.
     pub ca: Option<Vec<u8>>,
@@ -58,6 +60,39 @@ pub struct Limits {
     pub deadline: Instant,
     /// Largest body, decompressed.
     pub reply_max_bytes: usize,
+}
+
+/// A request that needs more than a path.
+#[derive(Debug, Clone, Default)]
+pub struct Request<'a> {
+    /// What is wanted of it.
+    pub method: Method,
+    /// Path with its query.
+    pub path: &'a str,
+    /// The types of reply that are understood, as `Accept` lists them.
+    pub accept: Option<&'a str>,
+    /// What `Authorization` says; never shown.
+    pub authorization: Option<&'a str>,
+}
+
+/// What is wanted of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Method {
+    /// The whole reply.
+    #[default]
+    Get,
+    /// Its headers only.
+    Head,
+}
+
+impl Method {
+    /// The word of the protocol.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+        }
+    }
 }
 
 /// A whole reply.
@@ -93,7 +128,20 @@ impl Http {
     /// # Errors
     /// When the URL or a certificate cannot be used; the message says which and why.
     pub fn live(url: &str, tls: Option<&Tls>) -> Result<Http, SetupError> {
-        Live::new(url, tls).map(Http::Live)
+        Live::new(url, tls, HeaderMap::new()).map(Http::Live)
+    }
+
+    /// A client of `url` that asks for JSON and shows `credentials`: to this origin alone, for no redirect is followed.
+    ///
+    /// # Errors
+    /// As [`Http::live`], and when the credentials hold what no header can.
+    pub fn live_json(url: &str, tls: Option<&Tls>, credentials: Option<&Credentials>) -> Result<Http, SetupError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(credentials) = credentials {
+            headers.insert(AUTHORIZATION, credentials.header()?);
+        }
+        Live::new(url, tls, headers).map(Http::Live)
     }
 
     /// A server whose replies are the files of a directory; see [`Canned::from_directory`].
@@ -112,6 +160,28 @@ impl Http {
         match self {
             Http::Live(live) => live.get(path, limits).await,
             Http::Canned(canned) => canned.get(path, limits).await,
+        }
+    }
+
+    /// Sends a request and returns the whole reply, whatever its status.
+    ///
+    /// # Errors
+    /// When no whole reply comes within the limits.
+    pub async fn send(&self, request: &Request<'_>, limits: Limits) -> Result<Reply, Failure> {
+        match self {
+            Http::Live(live) => live.send(request, limits).await,
+            Http::Canned(canned) => canned.send(request, limits).await,
+        }
+    }
+
+    /// Posts JSON to a path and returns the whole reply, whatever its status.
+    ///
+    /// # Errors
+    /// When no whole reply comes within the limits.
+    pub async fn post_json(&self, path: &str, body: String, limits: Limits) -> Result<Reply, Failure> {
+        match self {
+            Http::Live(live) => live.post_json(path, body, limits).await,
+            Http::Canned(canned) => canned.get(&format!("POST {path} {body}"), limits).await,
         }
     }
 
@@ -155,6 +225,11 @@ impl Http {
                 })
             }
         }
+    }
+
+    /// A failure of a path's reply that its text says itself.
+    pub fn unusable(&self, path: &str, why: &str) -> Failure {
+        Failure::new(crate::model::Outcome::Malformed, format!("GET {}: {why}", self.url(path)))
     }
 
     /// A reply's failure to be what was expected of it, as a failure of its request.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
     Appended, Cutoffs, EntityQuery, EventQuery, EventRecord, Fetch, HOUR_MS, Polls, Retained, TargetRecord,
-    VERSIONS_PER_HOUR_MAX, limit_hit, wants_event,
+    VERSIONS_PER_HOUR_MAX, drawn_id, limit_hit, wants_event,
 };
 use crate::model::{
     Attributes, Column, ColumnValues, EntityRecord, Event, Identity, Kind, Observation, Outcome, Poll, PollRecord,
@@ -32,6 +32,7 @@ struct Kept {
     events_appended: u64,
     samples_kept_from: Option<Timestamp>,
     machine_name: Option<String>,
+    file_id: Option<String>,
 }
 
 /// A poll's place: its start, and its turn among all polls appended.
@@ -228,6 +229,11 @@ impl Memory {
     /// See [`super::Store::machine_name`].
     pub fn machine_name(&self, first: &str) -> String {
         self.kept().machine_name.get_or_insert_with(|| first.to_owned()).clone()
+    }
+
+    /// See [`super::Store::file_id`].
+    pub fn file_id(&self) -> String {
+        self.kept().file_id.get_or_insert_with(drawn_id).clone()
     }
 }
 

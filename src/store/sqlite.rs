@@ -16,7 +16,7 @@ use self::windows::Windows;
 use self::write::Writer;
 use super::{
     Appended, Cutoffs, EntityQuery, EventQuery, EventRecord, Fetch, Limits, Polls, Retained, Size, StoreError,
-    TargetRecord, Upkeep,
+    TargetRecord, Upkeep, drawn_id,
 };
 use crate::model::{EntityRecord, Identity, Kind, Run, Snapshot, TargetName, TimeRange, Timestamp};
 
@@ -40,6 +40,9 @@ const READERS_MAX: usize = 4;
 
 /// Where the machine's name is kept.
 const MACHINE_NAME: &str = "machine_name";
+
+/// Where the recording's drawn name is kept.
+const FILE_ID: &str = "file_id";
 
 /// A recording in one SQLite file.
 #[derive(Debug)]
@@ -208,8 +211,18 @@ impl Sqlite {
 
     /// See [`super::Store::machine_name`]. A file opened for reading only keeps the name it has.
     pub fn machine_name(&self, first: &str) -> Result<String, StoreError> {
-        const OPERATION: &str = "read the machine's name";
-        let known = self.reading(OPERATION, |connection| read::meta(connection, MACHINE_NAME).during(OPERATION))?;
+        self.kept_once(MACHINE_NAME, first)
+    }
+
+    /// See [`super::Store::file_id`].
+    pub fn file_id(&self) -> Result<String, StoreError> {
+        self.kept_once(FILE_ID, &drawn_id())
+    }
+
+    /// The value kept under a key; `first` becomes it where there is none.
+    fn kept_once(&self, key: &'static str, first: &str) -> Result<String, StoreError> {
+        const OPERATION: &str = "read a value of the store's own";
+        let known = self.reading(OPERATION, |connection| read::meta(connection, key).during(OPERATION))?;
         if let Some(known) = known {
             return Ok(known);
         }
@@ -217,8 +230,8 @@ impl Sqlite {
             self.writer()?
                 .connection
                 .prepare_cached(queries::META_SET)
-                .and_then(|mut set| set.execute(named_params! {":key": MACHINE_NAME, ":value": first}))
-                .during("keep the machine's name")?;
+                .and_then(|mut set| set.execute(named_params! {":key": key, ":value": first}))
+                .during("keep a value of the store's own")?;
         }
         Ok(first.to_owned())
     }

@@ -4,8 +4,10 @@ pub(crate) mod http;
 pub(crate) mod machine;
 pub(crate) mod reaper;
 pub(crate) mod recorder;
+pub(crate) mod seeded;
 pub(crate) mod table;
 pub(crate) mod time;
 
 pub(crate) use recorder::Recorder;
+pub(crate) use seeded::Served;
 pub(crate) use table::Table;

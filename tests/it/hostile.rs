@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::fleet::{Fault, Fleet};
-use crate::harness::time::{now_ms, wait_for};
+use crate::harness::time::{LATER, now_ms, parse_ms, wait_for};
 use crate::harness::{Recorder, machine};
 
 /// A fault, the outcome of its poll, and what the message says.
@@ -71,4 +71,35 @@ fn a_hostile_engine_is_named_and_harms_no_other() {
     let others =
         recorder.table("samples/container", &[("host", "!n00"), ("start", &begun.to_string()), ("end", &until)]);
     assert!(others.rows.is_empty(), "a failed poll leaves no samples: {others:?}");
+}
+
+#[test]
+fn an_engine_whose_clock_is_ahead_is_told_and_its_samples_are_of_our_time() {
+    let _together = machine::shared();
+    let fleet = Fleet::with_faults(2, &[Fault::Ahead]);
+    let begun = now_ms();
+    let recorder = Recorder::start(&fleet.sources("interval = \"2s\"\ntimeout = \"1s\""));
+    let start = begun.to_string();
+    let table = wait_for("three rounds", Duration::from_secs(30), || {
+        let table = recorder.table("samples/container", &[("start", &start), ("end", LATER)]);
+        (table.rows.len() >= 6).then_some(table)
+    });
+    let until = now_ms();
+    for time in table.column("time") {
+        let at = parse_ms(time);
+        assert!((begun - 2_000..=until + 2_000).contains(&at), "{time} is not of our time");
+    }
+    let answer = recorder.json(&format!("/api/v1/events?type=clock_offset&start={}&end={LATER}", begun - 2_000));
+    let told = answer["events"].as_array().unwrap();
+    assert_eq!(told.len(), 1, "once, and then held: {answer}");
+    assert_eq!(told[0]["target"], "docker/n00", "{answer}");
+    let offset = wait_for("the target's own numbers", Duration::from_secs(30), || {
+        let asked = [("name", "docker/n00"), ("start", start.as_str()), ("end", LATER), ("step", "all")];
+        let table = recorder
+            .table("range/target", &[&asked[1..], &[("fields", "clock_offset_seconds"), ("agg", "max")]].concat());
+        let names = table.rows.iter().find(|row| row.iter().any(|cell| cell == asked[0].1))?.clone();
+        let offset: f64 = names[table.position("clock_offset_seconds")].parse().ok()?;
+        (offset > 1.0).then_some(offset)
+    });
+    assert!((offset * 1_000.0 - 60_000.0).abs() < 5_000.0, "{offset}");
 }

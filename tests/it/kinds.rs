@@ -3,33 +3,18 @@
 use std::collections::BTreeSet;
 
 use tachograph::model::kind::{AttributeType, Class, Formula};
+use tachograph::query::request::{ENTITIES_PARAMETERS, EVENTS_PARAMETERS, RANGE_PARAMETERS, SAMPLES_PARAMETERS};
 use tachograph::source::KINDS;
 
 /// Units that a number's name ends with (before `_total`, and `_per_second` for rates). An empty unit is a count.
 const UNITS: [&str; 7] = ["seconds", "bytes", "cores", "ratio", "percent", "pages", "per_second"];
 
-/// Names of request parameters: a label of such a name could not be filtered by.
-const PARAMETERS: [&str; 19] = [
-    "fields",
-    "agg",
-    "start",
-    "end",
-    "step",
-    "tz",
-    "group_by",
-    "across",
-    "top",
-    "top_by",
-    "coverage",
-    "limit",
-    "cursor",
-    "attributes",
-    "at",
-    "from",
-    "to",
-    "type",
-    "severity",
-];
+/// Names that no label may have: it could not be filtered by. Those of requests that are yet to come stand here by
+/// name.
+fn parameters() -> BTreeSet<&'static str> {
+    let asked = [RANGE_PARAMETERS, SAMPLES_PARAMETERS, ENTITIES_PARAMETERS, EVENTS_PARAMETERS];
+    asked.into_iter().flatten().copied().chain(["at", "from", "to"]).collect()
+}
 
 #[test]
 fn there_are_kinds_and_their_names_are_unique() {
@@ -86,7 +71,7 @@ fn no_identity_attribute_column_and_parameter_share_a_name() {
         let attributes = kind.attributes.iter().map(|attribute| attribute.name);
         let columns = kind.columns.iter().map(|column| column.name);
         let derived = kind.derived.iter().map(|derived| derived.name);
-        let mut taken: BTreeSet<&str> = PARAMETERS.into_iter().collect();
+        let mut taken = parameters();
         taken.extend(["time", "since"]);
         for name in keys.chain(attributes).chain(columns).chain(derived) {
             assert!(taken.insert(name), "{}.{name} is taken twice", kind.name);

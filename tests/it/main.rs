@@ -14,12 +14,15 @@
 mod harness;
 
 mod api;
+mod contract;
 mod csv;
 mod fleet;
+mod happenings;
 mod hostile;
 mod kill;
 mod kinds;
 mod layers;
 mod load;
 mod numbers;
+mod readme;
 mod real;

@@ -3,6 +3,7 @@
 mod docker;
 mod engine;
 mod outage;
+mod registry;
 mod restart;
 mod tls;
 mod world;

@@ -2,10 +2,12 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::seed::*;
-use crate::api::routes;
-use crate::model::Outcome;
+use crate::api::{ConfiguredTarget, Context, Live, routes};
+use crate::clock::{Clock, ManualClock};
+use crate::model::{Kind, Outcome, TargetName};
 use crate::store::Cutoffs;
 
 const CLOSED: &str = "/range/container.csv?start=2026-08-21T03:10:00Z&end=2026-08-21T03:11:00Z&step=10s";
@@ -71,6 +73,25 @@ async fn a_writer_behind_closes_nothing() {
 }
 
 #[tokio::test]
+async fn a_kind_that_is_polled_seldom_settles_after_four_intervals() {
+    let context = context();
+    context.live.set_targets(vec![ConfiguredTarget {
+        target: TargetName::new("docker-images", "node-1"),
+        address: "unix:///var/run/docker.sock".to_owned(),
+        interval: Duration::from_secs(600),
+        kinds: vec!["image"],
+    }]);
+    let filter = routes(Arc::new(context));
+    // It is 04:10.
+    for (end, is_closed) in [("03:30:00", true), ("03:30:01", false), ("04:00:00", false)] {
+        let path = format!("/api/v1/range/image?start=2026-08-21T03:00:00Z&end=2026-08-21T{end}Z&step=all");
+        let response = ask(&filter, "GET", &path, &[]).await;
+        assert_eq!(response.status(), 200, "{}", text(&response));
+        assert_eq!(!header(&response, "etag").is_empty(), is_closed, "{end}");
+    }
+}
+
+#[tokio::test]
 async fn tags_differ_by_form_request_and_store() {
     let mut tags = std::collections::BTreeSet::new();
     for path in [
@@ -123,8 +144,7 @@ async fn samples_taken_by_retention_are_gone() {
 async fn metrics_are_openmetrics() {
     // The newest samples: what was seen within three intervals.
     let mut context = context();
-    let clock = crate::clock::ManualClock::starting_at(at("2026-08-21T03:11:05Z"));
-    context.clock = crate::clock::Clock::Manual(clock);
+    context.clock = Clock::Manual(ManualClock::starting_at(at("2026-08-21T03:11:05Z")));
     let response = ask(&routes(Arc::new(context)), "GET", "/metrics", &[]).await;
     assert_eq!(header(&response, "content-type"), "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let text = text(&response);
@@ -147,6 +167,29 @@ async fn metrics_are_openmetrics() {
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         assert!(families.insert(line.split(' ').next().unwrap().to_owned()), "{line} stands there twice");
     }
+}
+
+#[tokio::test]
+async fn scraped_metrics_are_not_told_again() {
+    static METRIC: Kind = Kind { name: "metric", ..CONTAINER };
+    static BOTH: &[&Kind] = &[&CONTAINER, &METRIC];
+    let store = context().store;
+    let mut scraped = snapshots();
+    for snapshot in &mut scraped {
+        snapshot.batches.iter_mut().for_each(|batch| batch.kind = &METRIC);
+        snapshot.events.clear();
+    }
+    store.append(&scraped).unwrap();
+    let clock = Clock::Manual(ManualClock::starting_at(at("2026-08-21T03:11:05Z")));
+    let live = Live::default();
+    live.set_ready(true);
+    let filter = routes(Arc::new(Context::new(store, BOTH, clock, Arc::new(live))));
+    let range = "start=2026-08-21T03:10:00Z&end=2026-08-21T03:11:00Z&step=all";
+    let series = json(&ask(&filter, "GET", &format!("/api/v1/range/metric?{range}"), &[]).await)["series"].clone();
+    assert_eq!(series.as_array().unwrap().len(), 2, "they are there");
+    let metrics = ask(&filter, "GET", "/metrics", &[]).await;
+    assert!(text(&metrics).contains("\ntachograph_container_"));
+    assert!(!text(&metrics).contains("tachograph_metric_"));
 }
 
 #[tokio::test]

@@ -148,6 +148,7 @@ fn request(asked: &Asked) -> RangeRequest {
         across: None,
         top: None,
         coverage: asked.coverage,
+        explain: false,
     }
 }
 

@@ -6,13 +6,16 @@ use crate::query::filter::{Filter, Pattern};
 
 use super::cursor::parse_events_cursor;
 use super::known::{ParameterError, shown, suggestion};
-use super::parse::Parameters;
+use super::parse::{Parameters, parse_flag};
 use super::{EVENTS_PARAMETERS, Label, Zone, label_value};
 
 /// Events of a page where no limit is asked for.
 pub const EVENTS_DEFAULT: usize = 1_000;
 /// Most events of a page: it is put together in memory.
 pub const EVENTS_MAX: usize = 10_000;
+
+/// Most events of a page with certificates: for each death up to a day of samples is read.
+const CERTIFIED_MAX: usize = 500;
 
 /// An events request, everything resolved.
 #[derive(Debug, Clone)]
@@ -31,6 +34,8 @@ pub struct EventsRequest {
     pub limit: usize,
     /// Only what comes after this event, in (time, sequence) order.
     pub cursor: Option<(Timestamp, u64)>,
+    /// Whether deaths come with their certificates.
+    pub certificates: bool,
     kind_pattern: Option<Pattern>,
     hosts: Vec<Pattern>,
     apps: Vec<Pattern>,
@@ -38,7 +43,7 @@ pub struct EventsRequest {
 }
 
 impl EventsRequest {
-    /// Reads `start end tz type severity kind limit cursor`, the filters `host` and `app`, and with one `kind` any
+    /// Reads `start end tz type severity kind certificates limit cursor`, the filters `host` and `app`, and with one `kind` any
     /// filter of it.
     pub fn parse(
         kinds: &[&'static Kind],
@@ -74,6 +79,8 @@ impl EventsRequest {
             Parameters::sort(&others, EVENTS_PARAMETERS, kind).map_err(|error| without_kind(kinds, kind, error))?;
         let zone = parameters.zone()?;
         let types = parameters.read("type", |text| parse_words("type", text, EVENT_TYPES))?;
+        let certificates = parameters.read("certificates", parse_flag)?.unwrap_or(false);
+        let limit_max = if certificates { CERTIFIED_MAX } else { EVENTS_MAX };
         let severity_names = Severity::ALL.map(Severity::name);
         let severities = parameters.read("severity", |text| parse_words("severity", text, &severity_names))?;
         Ok(EventsRequest {
@@ -84,8 +91,9 @@ impl EventsRequest {
                 Severity::ALL.into_iter().filter(|severity| severities.matches(severity.name())).collect()
             }),
             kind,
-            limit: parameters.limit(EVENTS_MAX)?.unwrap_or(EVENTS_DEFAULT),
+            limit: parameters.limit(limit_max)?.unwrap_or(EVENTS_DEFAULT.min(limit_max)),
             cursor: parameters.read("cursor", parse_events_cursor)?,
+            certificates,
             kind_pattern,
             hosts,
             apps,
@@ -146,7 +154,7 @@ fn app(event: &Event, kind: Option<&Kind>, attributes: Option<&Attributes>) -> S
 }
 
 /// A pattern over known words: each alternative must be one, or match one.
-fn parse_words(what: &str, text: &str, known: &[&'static str]) -> Result<Pattern, String> {
+pub(super) fn parse_words(what: &str, text: &str, known: &[&'static str]) -> Result<Pattern, String> {
     let pattern = Pattern::parse(text)?;
     for word in pattern.literals() {
         // `kind=` asks for events of no entity.

@@ -102,6 +102,23 @@ impl<'a> Parameters<'a> {
     }
 }
 
+/// Takes `formulas` out of the parameters of a table: whether text that a spreadsheet would run is neutralised.
+pub fn take_formulas(parameters: &mut Vec<(String, String)>) -> Result<bool, ParameterError> {
+    let mut is_neutral = None;
+    for (_, value) in parameters.extract_if(.., |(name, _)| name == "formulas") {
+        let fault = |why: String| Err(ParameterError::new("formulas", why));
+        let value = match value.as_str() {
+            "neutral" => true,
+            "keep" => false,
+            _ => return fault(format!("`{}` is neither `neutral` nor `keep` (the default)", shown(&value))),
+        };
+        if is_neutral.replace(value).is_some() {
+            return fault("stands there twice; give it once".to_owned());
+        }
+    }
+    Ok(is_neutral.unwrap_or(false))
+}
+
 /// Yes or no.
 pub(super) fn parse_flag(text: &str) -> Result<bool, String> {
     match text {

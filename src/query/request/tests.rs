@@ -436,7 +436,16 @@ fn a_clock_beyond_all_time_is_held_at_its_end() {
 
 #[test]
 fn parameters_share_no_name_with_what_the_test_kinds_are_filtered_by() {
-    for name in [RANGE_PARAMETERS, SAMPLES_PARAMETERS, ENTITIES_PARAMETERS, EVENTS_PARAMETERS].concat() {
+    for name in [
+        RANGE_PARAMETERS,
+        SAMPLES_PARAMETERS,
+        ENTITIES_PARAMETERS,
+        EVENTS_PARAMETERS,
+        SNAPSHOT_PARAMETERS,
+        DIFF_PARAMETERS,
+    ]
+    .concat()
+    {
         assert!(KINDS.iter().all(|kind| Label::find(kind, name).is_none() && kind.column(name).is_none()), "{name}");
     }
 }

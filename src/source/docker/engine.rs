@@ -41,10 +41,10 @@ const STATS_MAX_BYTES: usize = 1024 * 1024;
 /// Stats requests in flight at an engine that answers each at once, within milliseconds. Without one-shot each waits for
 /// the engine's loop, so that all must be asked together; here more would bring nothing but connections, which are
 /// kept and cost some 25 kB each. Enough that a few containers that hang hold nobody up.
-const ONE_SHOT_CONCURRENCY: usize = 16;
+const ONE_SHOT_CONCURRENCY: usize = 8;
 
 /// Inspects in flight at an engine: each takes it milliseconds, and only a first poll asks for many.
-const INSPECT_CONCURRENCY: usize = 8;
+const INSPECT_CONCURRENCY: usize = 4;
 
 /// How many requests may be open at once: of this engine, and of all that share the semaphore.
 #[derive(Debug, Clone)]

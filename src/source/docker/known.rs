@@ -9,6 +9,7 @@ use super::kinds::CONTAINER;
 use super::list::Listed;
 use super::stats::Stats;
 use crate::model::{Attributes, Class, Timestamp, Value};
+use crate::source::attribution::Belongs;
 
 /// Attributes that a container's interfaces and devices carry too.
 const SHARED_WITH_PARTS: [&str; 7] = ["name", "image", "app", "task", "framework", "agent", "service"];
@@ -30,6 +31,8 @@ pub(super) struct Known {
     counters: Box<[Option<i64>]>,
     /// The beginning of the life that its last sample was of, where it was known.
     sampled_life: Option<Timestamp>,
+    /// What other sources knew of it when its facts were last asked for.
+    pub(super) belongs: Option<Belongs>,
     /// Attributes of its parts.
     pub(super) shared: Attributes,
     /// Interfaces and devices that have been given their attributes.

@@ -18,6 +18,7 @@ use super::stats::Stats;
 use crate::model::{
     AttributeValue, Event, Identity, Kind, KindBatch, Observation, Outcome, Sample, Severity, Timestamp, Value,
 };
+use crate::source::attribution::{Belongs, Book};
 use crate::source::{Observed, Visit};
 
 /// What a visit adds up to while containers are gone through.
@@ -27,6 +28,7 @@ struct Building<'a> {
     offset_ms: i64,
     names: HashMap<Box<str>, String>,
     is_podman: bool,
+    book: Option<&'a Book>,
     containers: Vec<Observation>,
     interfaces: Vec<Observation>,
     devices: Vec<Observation>,
@@ -46,6 +48,7 @@ pub(super) fn observe(docker: &mut Docker, engine: &Arc<Engine>, visit: Visit, a
         offset_ms: docker.clock_offset_ms,
         names: names(&answers.seen),
         is_podman: engine.quirks.is_podman,
+        book: docker.book.as_deref(),
         containers: Vec::with_capacity(answers.seen.len()),
         interfaces: Vec::new(),
         devices: Vec::new(),
@@ -210,7 +213,12 @@ impl Building<'_> {
             Facts::Are(inspected) => {
                 state = inspected.state();
                 let name_of = |id: &str| self.names.get(id).cloned();
-                let attributes = inspected.attributes(self.offset_ms, self.environment, name_of);
+                let mut attributes = inspected.attributes(self.offset_ms, self.environment, name_of);
+                known.belongs = self.book.and_then(|book| book.of_name(seen.listed.name()));
+                for (name, text) in known.belongs.iter().flat_map(Belongs::named) {
+                    // What the container itself tells goes before what others tell of it.
+                    attributes.entry(name).or_insert_with(|| text.into());
+                }
                 known.note_inspected(&inspected, &attributes);
                 Some(attributes)
             }

@@ -82,7 +82,13 @@ async fn ask(docker: &mut Docker, visit: Visit, limits: Limits) -> Result<(Arc<E
 
     let first = Limits { deadline: limits.deadline - RESERVE_MAX.min(visit.timeout / 8), ..limits };
     let running = ids(&listed, |line| line.state().has_stats());
-    let changed = ids(&listed, |line| docker.known.get(&line.id).is_none_or(|known| known.is_changed(line)));
+    // Learnt elsewhere to what it belongs: all its facts are told again, so that they change at one time.
+    let is_attributed_anew = |line: &Listed, known: &Known| {
+        docker.book.as_ref().is_some_and(|book| book.of_name(line.name()) != known.belongs)
+    };
+    let changed = ids(&listed, |line| {
+        docker.known.get(&line.id).is_none_or(|known| known.is_changed(line) || is_attributed_anew(line, known))
+    });
     let facts_at = Instant::now();
     let (stats, inspected, info) = tokio::join!(
         engine.stats(&running, &docker.bounds, &docker.clock, first),

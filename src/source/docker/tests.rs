@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::model::{Kind, Value};
 
+mod attributed;
 mod described;
 mod following;
 mod quirks;

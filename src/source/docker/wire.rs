@@ -79,7 +79,7 @@ impl<'de> Deserialize<'de> for Instant {
 }
 
 /// The instant that an RFC 3339 text means.
-pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
+pub(crate) fn parse_time(text: &str) -> Option<Timestamp> {
     DateTime::parse_from_rfc3339(text).ok().map(|at| Timestamp::from_ms(at.timestamp_millis()))
 }
 

@@ -1,7 +1,7 @@
 //! Names that the settings leave out.
 
 /// Whether one of the patterns matches the whole name; `*` is any text, `?` any one character.
-pub(super) fn is_excluded(name: &str, patterns: &[String]) -> bool {
+pub(crate) fn is_excluded(name: &str, patterns: &[String]) -> bool {
     let name: Vec<char> = name.chars().collect();
     patterns.iter().any(|pattern| matches(&pattern.chars().collect::<Vec<_>>(), &name))
 }

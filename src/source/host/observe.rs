@@ -268,7 +268,7 @@ fn block_attributes(block: &Block) -> Attributes {
 }
 
 /// Whether a name is that of a partition, where /sys does not tell: `sda1`, `nvme0n1p1`, `mmcblk0p1`.
-fn is_partition_name(name: &str) -> bool {
+pub(super) fn is_partition_name(name: &str) -> bool {
     let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
     let has_number = base.len() < name.len();
     let lettered = ["sd", "hd", "vd", "xvd"].iter().any(|prefix| {

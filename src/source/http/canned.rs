@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::failure::Failure;
-use super::{Limits, Reply};
+use super::{Limits, Method, Reply, Request};
 
 /// One recorded reply.
 #[derive(Debug, Clone, Default)]
@@ -48,8 +48,8 @@ impl CannedReply {
     }
 }
 
-/// Replies by path. Where a path has several, they are given in turn and the last one again and again; a path
-/// that has none is answered with 404.
+/// Replies by path, those to HEAD by `HEAD <path>` and those to a POST by `POST <path> <body>`. Where a path has
+/// several, they are given in turn and the last one again and again; a path that has none is answered with 404.
 #[derive(Debug, Default)]
 pub struct Canned {
     state: Mutex<State>,
@@ -61,10 +61,24 @@ struct State {
     requests: Vec<String>,
     streams_stay_open: bool,
     is_down: bool,
+    server: Option<Server>,
+}
+
+/// A server as a function; what it has no reply to is looked up among the recorded ones.
+type ServerFn = dyn FnMut(&Request<'_>) -> Option<CannedReply> + Send;
+
+struct Server(Box<ServerFn>);
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Server(…)")
+    }
 }
 
 #[derive(Deserialize)]
 struct Meta {
+    #[serde(default)]
+    method: String,
     path: String,
     status: Option<u16>,
     #[serde(default)]
@@ -108,8 +122,12 @@ impl Canned {
                         Some((name.parse::<HeaderName>().ok()?, value.parse::<HeaderValue>().ok()?))
                     })
                     .collect();
+                let key = match meta.method.as_str() {
+                    "" | "GET" => meta.path,
+                    method => format!("{method} {}", meta.path),
+                };
                 self.add(
-                    &meta.path,
+                    &key,
                     CannedReply {
                         status: meta.status.unwrap_or(200),
                         headers,
@@ -132,6 +150,11 @@ impl Canned {
         self.lock().replies.insert(path.to_owned(), VecDeque::from([reply]));
     }
 
+    /// Asks `server` first for the reply to every request.
+    pub fn serve(&self, server: impl FnMut(&Request<'_>) -> Option<CannedReply> + Send + 'static) {
+        self.lock().server = Some(Server(Box::new(server)));
+    }
+
     /// Refuses every connection, or stops doing so.
     pub fn set_down(&self, is_down: bool) {
         self.lock().is_down = is_down;
@@ -152,9 +175,14 @@ impl Canned {
     }
 
     pub(super) async fn get(&self, path: &str, limits: Limits) -> Result<Reply, Failure> {
-        let url = format!("canned:{path}");
-        let Some(reply) = self.next(path) else {
-            return Err(Failure::new(crate::model::Outcome::Refused, format!("GET {url}: connection refused")));
+        self.send(&Request { path, ..Request::default() }, limits).await
+    }
+
+    pub(super) async fn send(&self, request: &Request<'_>, limits: Limits) -> Result<Reply, Failure> {
+        let url = format!("canned:{}", request.path);
+        let Some(reply) = self.next(request) else {
+            let method = request.method.name();
+            return Err(Failure::new(crate::model::Outcome::Refused, format!("{method} {url}: connection refused")));
         };
         let there = Instant::now() + reply.delay;
         if !reply.delay.is_zero() {
@@ -169,14 +197,21 @@ impl Canned {
         Ok(Reply { status: reply.status, headers: reply.headers, body: reply.body })
     }
 
-    fn next(&self, path: &str) -> Option<CannedReply> {
+    fn next(&self, request: &Request<'_>) -> Option<CannedReply> {
+        let key = match request.method {
+            Method::Get => request.path.to_owned(),
+            Method::Head => format!("HEAD {}", request.path),
+        };
         let mut state = self.lock();
-        state.requests.push(path.to_owned());
+        state.requests.push(key.clone());
         if state.is_down {
             return None;
         }
+        if let Some(reply) = state.server.as_mut().and_then(|server| (server.0)(request)) {
+            return Some(reply);
+        }
         Some(
-            match state.replies.get_mut(path) {
+            match state.replies.get_mut(&key) {
                 Some(replies) if replies.len() > 1 => replies.pop_front(),
                 Some(replies) => replies.front().cloned(),
                 None => None,

@@ -5,11 +5,13 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, Identity, Url};
 use tokio::time::timeout_at;
 
 use super::failure::{Failure, SetupError};
-use super::{CONNECT_TIMEOUT, IDLE_CONNECTIONS_MAX, Limits, Reply, Tls};
+use super::{CONNECT_TIMEOUT, IDLE_CONNECTIONS_MAX, Limits, Method, Reply, Request, Tls};
+use crate::model::Outcome;
 
 /// The port of `tcp://host` without one, as the docker client takes it.
 const DOCKER_PORT: u16 = 2375;
@@ -30,8 +32,9 @@ pub struct Live {
 }
 
 impl Live {
-    pub(super) fn new(url: &str, tls: Option<&Tls>) -> Result<Live, SetupError> {
+    pub(super) fn new(url: &str, tls: Option<&Tls>, headers: HeaderMap) -> Result<Live, SetupError> {
         let mut builder = Client::builder()
+            .default_headers(headers)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -55,6 +58,10 @@ impl Live {
         };
         if let Some(tls) = tls {
             builder = with_tls(builder, tls)?;
+        } else if base.starts_with("http://") {
+            // Nothing here is ever encrypted. The system's authorities would cost each client a quarter of a megabyte,
+            // and a machine without any could have no client at all.
+            builder = builder.tls_certs_only([]);
         }
         let client = builder.build().map_err(|error| {
             SetupError::Certificate(format!(
@@ -66,17 +73,65 @@ impl Live {
     }
 
     pub(super) async fn get(&self, path: &str, limits: Limits) -> Result<Reply, Failure> {
-        match timeout_at(limits.deadline, self.whole(path, limits.reply_max_bytes)).await {
+        self.send(&Request { path, ..Request::default() }, limits).await
+    }
+
+    pub(super) async fn send(&self, request: &Request<'_>, limits: Limits) -> Result<Reply, Failure> {
+        let Request { method, path, accept, authorization } = *request;
+        let url = format!("{}{path}", self.base);
+        let mut builder = match method {
+            Method::Get => self.client.get(url),
+            Method::Head => self.client.head(url),
+        };
+        if let Some(accept) = accept {
+            builder = builder.header(ACCEPT, accept);
+        }
+        if let Some(authorization) = authorization {
+            let mut value = HeaderValue::try_from(authorization).map_err(|_| {
+                let what = "the user, password or token holds a character that no header can carry";
+                Failure::new(Outcome::Unauthorized, format!("{} {}: {what}", method.name(), self.shown(path)))
+            })?;
+            value.set_sensitive(true);
+            builder = builder.header(AUTHORIZATION, value);
+        }
+        self.limited(method.name(), path, builder, limits).await
+    }
+
+    pub(super) async fn post_json(&self, path: &str, body: String, limits: Limits) -> Result<Reply, Failure> {
+        // Without a charset: some servers refuse the type with one.
+        let request =
+            self.client.post(format!("{}{path}", self.base)).header(CONTENT_TYPE, "application/json").body(body);
+        self.limited("POST", path, request, limits).await
+    }
+
+    async fn limited(
+        &self,
+        method: &str,
+        path: &str,
+        request: reqwest::RequestBuilder,
+        limits: Limits,
+    ) -> Result<Reply, Failure> {
+        match timeout_at(limits.deadline, self.whole(method, path, request, limits.reply_max_bytes)).await {
             Ok(reply) => reply,
             Err(_) => Err(Failure::timeout(&self.shown(path))),
         }
     }
 
-    async fn whole(&self, path: &str, max_bytes: usize) -> Result<Reply, Failure> {
-        let failed = |error: reqwest::Error| Failure::of_client("GET", &self.shown(path), &error);
-        let mut response = self.client.get(format!("{}{path}", self.base)).send().await.map_err(failed)?;
+    async fn whole(
+        &self,
+        method: &str,
+        path: &str,
+        request: reqwest::RequestBuilder,
+        max_bytes: usize,
+    ) -> Result<Reply, Failure> {
+        let failed = |error: reqwest::Error| Failure::of_client(method, &self.shown(path), &error);
+        let mut response = request.send().await.map_err(failed)?;
         let too_large = || Failure::too_large(&self.shown(path), max_bytes);
-        let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+        // A reply to HEAD announces the length that the body would have.
+        let announced = match method {
+            "HEAD" => 0,
+            _ => response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0),
+        };
         if announced > max_bytes {
             return Err(too_large());
         }

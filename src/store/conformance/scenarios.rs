@@ -439,6 +439,18 @@ fn the_machine_keeps_its_first_name() {
 }
 
 #[test]
+fn a_recording_keeps_the_name_drawn_for_it_and_another_has_another() {
+    let drawn = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    over_all(|bench| {
+        let id = bench.store.file_id().unwrap();
+        assert_eq!((id.len(), bench.store.file_id().unwrap()), (32, id.clone()));
+        bench.reopen();
+        assert_eq!(bench.store.file_id().unwrap(), id);
+        assert!(drawn.borrow_mut().insert(id), "drawn twice");
+    });
+}
+
+#[test]
 fn answers_are_whole_while_snapshots_come_in() {
     over_all(|bench| {
         let store = shared(std::mem::replace(&mut bench.store, Store::Memory(Memory::default())));

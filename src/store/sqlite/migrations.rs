@@ -11,7 +11,13 @@ pub(super) const STEPS: &[(&str, &str)] = &[
     ("0002_add_docker_kinds", include_str!("../../../migrations/0002_add_docker_kinds.sql")),
     ("0003_add_host_kinds", include_str!("../../../migrations/0003_add_host_kinds.sql")),
     ("0004_add_recorder_kinds", include_str!("../../../migrations/0004_add_recorder_kinds.sql")),
-    ("0005_create_blocks", include_str!("../../../migrations/0005_create_blocks.sql")),
+    ("0005_create_metric", include_str!("../../../migrations/0005_create_metric.sql")),
+    ("0006_add_mesos_kinds", include_str!("../../../migrations/0006_add_mesos_kinds.sql")),
+    ("0007_add_marathon_kinds", include_str!("../../../migrations/0007_add_marathon_kinds.sql")),
+    ("0008_add_zookeeper_kinds", include_str!("../../../migrations/0008_add_zookeeper_kinds.sql")),
+    ("0009_add_registry_kinds", include_str!("../../../migrations/0009_add_registry_kinds.sql")),
+    ("0010_add_swarm_kinds", include_str!("../../../migrations/0010_add_swarm_kinds.sql")),
+    ("0011_create_blocks", include_str!("../../../migrations/0011_create_blocks.sql")),
 ];
 
 /// The version that these steps lead to.

@@ -17,6 +17,9 @@ use crate::harness::time::now_ms;
 /// Sockets a fleet may hold: 40 engines × 50 containers asked at once, and the recorder's ends are not counted.
 const OPEN_FILES: u64 = 8192;
 
+/// How far the clock of an engine is ahead that is ahead.
+const AHEAD_MS: i64 = 60_000;
+
 /// What is wrong with an engine's list of containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -38,6 +41,8 @@ pub(crate) enum Fault {
     Status,
     /// Brackets within brackets, deeper than any reply.
     Deep,
+    /// Nothing but its clock, which is a minute ahead.
+    Ahead,
 }
 
 /// Running engines. End when dropped.
@@ -129,14 +134,14 @@ async fn serve(mut stream: TcpStream, engine: Arc<Engine>, fault: Fault, served:
             let _ = stream.read(&mut [0; 1]).await;
             return;
         }
-        if path == "/containers/json" && fault != Fault::None {
+        if path == "/containers/json" && !matches!(fault, Fault::None | Fault::Ahead) {
             misbehave(&mut stream, fault).await;
             return;
         }
         if path.ends_with("/stats") {
             served.fetch_add(1, Ordering::Relaxed);
         }
-        let (status, body) = match engine.answer(path, now_ms()) {
+        let (status, body) = match engine.answer(path, now_ms() + if fault == Fault::Ahead { AHEAD_MS } else { 0 }) {
             Some(body) => ("200 OK", body),
             None if path == "/events" => ("200 OK", String::new()),
             None => ("404 Not Found", "{\"message\":\"page not found\"}".to_owned()),
@@ -194,7 +199,7 @@ async fn misbehave(stream: &mut TcpStream, fault: Fault) {
     };
     let whole = |content_type: &str, body: &str| head("200 OK", content_type, body.len()) + body;
     let reply = match fault {
-        Fault::None => return,
+        Fault::None | Fault::Ahead => return,
         Fault::Huge => {
             if write_all(stream, EVENTS_HEAD).await.is_ok() {
                 let piece = format!("10000\r\n{}\r\n", " ".repeat(0x10000));

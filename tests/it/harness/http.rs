@@ -43,17 +43,21 @@ pub(crate) fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)], lim
     read_reply(&mut BufReader::new(stream))
 }
 
+/// HEADs a path: status and headers, and whatever came after them, which must be nothing.
+pub(crate) fn head(address: SocketAddr, path: &str, limit: Duration) -> io::Result<Reply> {
+    let mut stream = TcpStream::connect_timeout(&address, limit)?;
+    stream.set_read_timeout(Some(limit))?;
+    write!(stream, "HEAD {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut from = BufReader::new(stream);
+    let (status, headers) = read_head(&mut from)?;
+    let mut reply = Reply { status, headers, body: Vec::new() };
+    from.read_to_end(&mut reply.body)?;
+    Ok(reply)
+}
+
 /// Reads one reply to its end.
 pub(crate) fn read_reply(from: &mut impl BufRead) -> io::Result<Reply> {
-    let status_line = line(from)?;
-    let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
-    let status = status.ok_or_else(|| io::Error::other(format!("no status in {status_line:?}")))?;
-    let mut headers = Vec::new();
-    loop {
-        let text = line(from)?;
-        let Some((name, value)) = text.split_once(':') else { break };
-        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-    }
+    let (status, headers) = read_head(from)?;
     let mut reply = Reply { status, headers, body: Vec::new() };
     if matches!(status, 204 | 304) {
         return Ok(reply);
@@ -77,6 +81,18 @@ pub(crate) fn read_reply(from: &mut impl BufRead) -> io::Result<Reply> {
         from.read_to_end(&mut reply.body)?;
     }
     Ok(reply)
+}
+
+fn read_head(from: &mut impl BufRead) -> io::Result<(u16, Vec<(String, String)>)> {
+    let status_line = line(from)?;
+    let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status = status.ok_or_else(|| io::Error::other(format!("no status in {status_line:?}")))?;
+    let mut headers = Vec::new();
+    loop {
+        let text = line(from)?;
+        let Some((name, value)) = text.split_once(':') else { return Ok((status, headers)) };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
 }
 
 fn line(from: &mut impl BufRead) -> io::Result<String> {

@@ -9,7 +9,7 @@ static KINDS: [&Kind; 5] = [&CONTAINER, &CONTAINER_INTERFACE, &CONTAINER_DEVICE,
 
 /// Names of request parameters, which nothing of a kind may have.
 const PARAMETERS: &str = "fields agg start end step tz group_by across top top_by coverage limit cursor at from to \
-                          format attributes explain type severity kind";
+                          format attributes explain type severity kind kinds around window certificates formulas";
 
 #[test]
 fn no_two_things_of_a_kind_share_a_name() {

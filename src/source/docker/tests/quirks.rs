@@ -1,5 +1,9 @@
 //! What single replies do that a reader may not expect: a line of data each.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::{column, fixture};
 use crate::model::{AttributeValue, Timestamp};
 use crate::source::docker::info;
@@ -8,6 +12,7 @@ use crate::source::docker::kinds::{CONTAINER, CONTAINER_DEVICE, CONTAINER_INTERF
 use crate::source::docker::list::State;
 use crate::source::docker::stats::{self, Quirks, Stats};
 use crate::source::docker::version::{ApiVersion, VersionReply};
+use crate::source::http::{Canned, CannedReply, Http, Limits};
 
 const DOCKER: Quirks = Quirks { is_podman: false, swaps_network: false };
 const PODMAN_4_3: Quirks = Quirks { is_podman: true, swaps_network: true };
@@ -290,6 +295,8 @@ fn facts_of_a_running_container() {
 fn facts_of_containers_that_ended_or_never_ran() {
     facts("docker-20.10/inspect/exit3.json", &[("state", text("exited")), ("exit_code", Some(3.into()))]);
     facts("docker-20.10/inspect/oom.json", &[("oom_killed", Some(true.into())), ("exit_code", Some(137.into()))]);
+    // SIGKILL and want of memory are both 137: only the flag tells.
+    facts("docker-20.10/inspect/killed9.json", &[("oom_killed", Some(false.into())), ("exit_code", Some(137.into()))]);
     facts("docker-20.10/inspect/restarting.json", &[("state", text("restarting")), ("exit_code", Some(7.into()))]);
     facts(
         "docker-20.10/inspect/created.json",
@@ -404,5 +411,28 @@ fn info_and_disk_of_docker_and_podman() {
         assert_eq!(attributes.get("cgroup_version"), text("1").as_ref());
         assert_eq!(attributes.get("api_version_used"), text("1.41").as_ref());
         assert!(attributes.contains_key("runc_version"), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_engines_say_of_an_error_is_told_in_their_words() {
+    // JSON from API 1.24 on, plain text before; podman has more keys.
+    for (name, status, said) in [
+        ("unknown_container_inspect.json", 404, "status 404 (No such container: nosuch)"),
+        ("unknown_container_v1.20.txt", 404, "status 404, \"No such container: nosuch\""),
+        (
+            "version_too_new.json",
+            400,
+            "status 400 (client version 1.99 is too new. Maximum supported API version is 1.41)",
+        ),
+        ("swarm_inactive_nodes.json", 503, "status 503 (This node is not a swarm manager."),
+        ("podman_unknown_container.json", 404, "status 404 (no container with name or ID \"nosuch\" found"),
+    ] {
+        let canned = Canned::new();
+        let body = fixture(&format!("docker-quirks/errors/{name}"));
+        canned.add("/x", CannedReply::with_status(status, body));
+        let limits = Limits { deadline: Instant::now() + Duration::from_secs(5), reply_max_bytes: 65_536 };
+        let failure = Http::Canned(canned).get_ok("/x", limits).await.unwrap_err();
+        assert!(failure.message.contains(said), "{name}: {:?} does not say {said:?}", failure.message);
     }
 }

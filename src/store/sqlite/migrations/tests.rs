@@ -13,7 +13,13 @@ const LANDED: &[(&str, i64)] = &[
     ("0002_add_docker_kinds", -3938125469876361298),
     ("0003_add_host_kinds", -2317645689443451357),
     ("0004_add_recorder_kinds", -6583023093047376311),
-    ("0005_create_blocks", 6564519878136617954),
+    ("0005_create_metric", -1344428246914476766),
+    ("0006_add_mesos_kinds", 2783377099807334822),
+    ("0007_add_marathon_kinds", -2348344348239430084),
+    ("0008_add_zookeeper_kinds", -1510780269483142335),
+    ("0009_add_registry_kinds", -2901226201818240745),
+    ("0010_add_swarm_kinds", -6633939880592654380),
+    ("0011_create_blocks", 6564519878136617954),
 ];
 
 fn fixture(name: &str) -> std::path::PathBuf {
