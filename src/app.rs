@@ -211,7 +211,11 @@ async fn known_targets(store: &Arc<Store>, path: &Path) -> Result<Vec<crate::sto
 }
 
 fn retention(config: &Config) -> Retention {
-    Retention { samples: Some(config.retention.samples), events: Some(config.retention.events) }
+    Retention {
+        samples: Some(config.retention.samples),
+        events: Some(config.retention.events),
+        max_size_bytes: config.retention.max_size_bytes,
+    }
 }
 
 fn tell_progress(live: &Live, progress: &Progress) {

@@ -201,6 +201,30 @@ pub struct Retained {
     pub more: bool,
 }
 
+/// What upkeep holds the recording to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// What is older goes.
+    pub cutoffs: Cutoffs,
+    /// Where the file holds more bytes than this, its oldest samples go too, as the last resort. None: no limit.
+    pub file_bytes_max: Option<u64>,
+}
+
+/// What one step of upkeep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Upkeep {
+    /// Samples that were packed away from rows.
+    pub sealed_samples: u64,
+    /// Blocks that went into larger ones.
+    pub merged_blocks: u64,
+    /// Polls deleted, with their samples.
+    pub polls: u64,
+    /// Events deleted.
+    pub events: u64,
+    /// Whether more is left to do: call again.
+    pub more: bool,
+}
+
 /// Sizes of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Size {
@@ -319,6 +343,18 @@ impl Store {
         match self {
             Store::Memory(store) => Ok(store.retain(cutoffs)),
             Store::Sqlite(store) => store.retain(cutoffs),
+        }
+    }
+
+    /// One small step of upkeep: old samples are packed together, and what is too old or too much goes. Answers are the
+    /// same before, during and after, for what is kept. Call again while `more`.
+    pub fn upkeep(&self, now: Timestamp, limits: &Limits) -> Result<Upkeep, StoreError> {
+        match self {
+            Store::Memory(store) => {
+                let retained = store.retain(&limits.cutoffs);
+                Ok(Upkeep { polls: retained.polls, events: retained.events, more: retained.more, ..Upkeep::default() })
+            }
+            Store::Sqlite(store) => store.upkeep(now, limits),
         }
     }
 

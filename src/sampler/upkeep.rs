@@ -1,20 +1,21 @@
-//! Retention: old rows go, in small steps with pauses, so that the writer and readers never wait for it.
+//! Upkeep: old samples are packed and go when their time is over, in small steps with pauses, so that the writer and
+//! readers never wait for it.
 //!
-//! Must not know: sources, how the store deletes.
+//! Must not know: sources, how the store packs and deletes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use super::writer::chain;
 use crate::clock::Clock;
 use crate::model::Timestamp;
-use crate::store::{Cutoffs, Store};
+use crate::store::{Cutoffs, Limits, Store, Upkeep};
 
-/// How often retention looks for rows that have grown too old.
+/// How often upkeep looks for what has grown old.
 const EVERY: Duration = Duration::from_secs(60);
 
 /// The pause between two steps, for writers and readers that wait.
@@ -23,37 +24,45 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The most steps in one go; what is left comes a minute later.
 const STEPS_MAX: usize = 400;
 
-/// How long rows are kept. None: for ever.
+/// How long and how much is kept. None: for ever, and all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Retention {
     /// Samples, and the polls that took them.
     pub samples: Option<Duration>,
     /// Events.
     pub events: Option<Duration>,
+    /// Bytes of the file.
+    pub max_size_bytes: Option<u64>,
 }
 
 impl Retention {
-    fn cutoffs(self, now: Timestamp) -> Cutoffs {
-        Cutoffs { samples: self.samples.map(|age| now.minus(age)), events: self.events.map(|age| now.minus(age)) }
+    fn limits(self, now: Timestamp) -> Limits {
+        let cutoffs =
+            Cutoffs { samples: self.samples.map(|age| now.minus(age)), events: self.events.map(|age| now.minus(age)) };
+        Limits { cutoffs, file_bytes_max: self.max_size_bytes }
     }
 }
 
-/// Retains for ever.
+/// Looks after the store for ever.
 pub(super) async fn run(store: Arc<Store>, clock: Clock, retention: watch::Receiver<Retention>) {
     let mut is_failing = false;
     loop {
         sleep(EVERY).await;
-        let cutoffs = retention.borrow().cutoffs(clock.now());
-        match retain(&store, cutoffs).await {
-            Ok((polls, events)) => {
+        let now = clock.now();
+        let limits = retention.borrow().limits(now);
+        match upkeep(&store, now, limits).await {
+            Ok(done) => {
                 is_failing = false;
-                if polls > 0 || events > 0 {
-                    info!(polls, events, "retention deleted what is too old");
+                if done.sealed_samples > 0 || done.merged_blocks > 0 {
+                    debug!(done.sealed_samples, done.merged_blocks, "old samples packed");
+                }
+                if done.polls > 0 || done.events > 0 {
+                    info!(done.polls, done.events, "retention deleted what is too old");
                 }
             }
             Err(failure) => {
                 if !is_failing {
-                    error!(error = failure, "retention failed: trying again every minute");
+                    error!(error = failure, "upkeep of the store failed: trying again every minute");
                 }
                 is_failing = true;
             }
@@ -61,18 +70,21 @@ pub(super) async fn run(store: Arc<Store>, clock: Clock, retention: watch::Recei
     }
 }
 
-async fn retain(store: &Arc<Store>, cutoffs: Cutoffs) -> Result<(u64, u64), String> {
-    let (mut polls, mut events) = (0u64, 0u64);
+/// What all steps of one go did together.
+async fn upkeep(store: &Arc<Store>, now: Timestamp, limits: Limits) -> Result<Upkeep, String> {
+    let mut all = Upkeep::default();
     for _ in 0..STEPS_MAX {
         let store = Arc::clone(store);
-        let step = tokio::task::spawn_blocking(move || store.retain(&cutoffs)).await;
+        let step = tokio::task::spawn_blocking(move || store.upkeep(now, &limits)).await;
         let step = step.map_err(|panicked| panicked.to_string())?.map_err(|error| chain(&error))?;
-        polls = polls.saturating_add(step.polls);
-        events = events.saturating_add(step.events);
+        all.sealed_samples = all.sealed_samples.saturating_add(step.sealed_samples);
+        all.merged_blocks = all.merged_blocks.saturating_add(step.merged_blocks);
+        all.polls = all.polls.saturating_add(step.polls);
+        all.events = all.events.saturating_add(step.events);
         if !step.more {
             break;
         }
         sleep(PAUSE).await;
     }
-    Ok((polls, events))
+    Ok(all)
 }

@@ -12,6 +12,7 @@ use crate::model::{
     Observation, Outcome, Poll, Run, Sample, Severity, Snapshot, TargetName, TimeRange, Timestamp, Value,
 };
 
+pub(super) mod fleet;
 mod random;
 mod scenarios;
 
@@ -63,36 +64,50 @@ pub(super) static KINDS: &[&Kind] = &[&THING, &PART];
 pub(super) struct Bench {
     store: Store,
     directory: Option<tempfile::TempDir>,
+    /// Whether every sample is in a merged block as soon as it is appended.
+    is_eager: bool,
 }
 
 impl Bench {
     fn memory() -> Self {
-        Bench { store: Store::Memory(Memory::new(KINDS)), directory: None }
+        Bench { store: Store::Memory(Memory::new(KINDS)), directory: None, is_eager: false }
     }
 
     fn sqlite() -> Self {
+        Bench::in_file(false)
+    }
+
+    fn sealed() -> Self {
+        Bench::in_file(true)
+    }
+
+    fn in_file(is_eager: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let store = open(directory.path());
-        Bench { store, directory: Some(directory) }
+        let store = open(directory.path(), is_eager);
+        Bench { store, directory: Some(directory), is_eager }
     }
 
     fn reopen(&mut self) {
         if let Some(directory) = &self.directory {
             // The old one is closed first, as one process at a time writes.
             self.store = Store::Memory(Memory::default());
-            self.store = open(directory.path());
+            self.store = open(directory.path(), self.is_eager);
         }
     }
 }
 
-fn open(directory: &Path) -> Store {
-    Store::Sqlite(Sqlite::open_for_tests(&directory.join("test.db"), KINDS).unwrap())
+fn open(directory: &Path, is_eager: bool) -> Store {
+    let path = directory.join("test.db");
+    let opened =
+        if is_eager { Sqlite::open_eager_for_tests(&path, KINDS) } else { Sqlite::open_for_tests(&path, KINDS) };
+    Store::Sqlite(opened.unwrap())
 }
 
 /// Runs a scenario over every backend.
 fn over_all(scenario: impl Fn(&mut Bench)) {
     scenario(&mut Bench::memory());
     scenario(&mut Bench::sqlite());
+    scenario(&mut Bench::sealed());
 }
 
 pub(super) fn ms(ms: i64) -> Timestamp {
@@ -198,7 +213,7 @@ fn retain_all(store: &Store, cutoffs: &Cutoffs) -> u64 {
 }
 
 /// Runs of one answer must equal runs of another; NaN equals NaN.
-fn assert_same_run(left: &Run, right: &Run) {
+pub(super) fn assert_same_run(left: &Run, right: &Run) {
     let bits = |run: &Run| -> Vec<Vec<Option<u64>>> {
         let of_column = |column: &ColumnValues| match column {
             ColumnValues::Int(values) => {

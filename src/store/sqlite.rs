@@ -12,13 +12,15 @@ use rusqlite::{Connection, named_params};
 
 use self::queries::KindQueries;
 use self::read::During;
+use self::windows::Windows;
 use self::write::Writer;
 use super::{
-    Appended, Cutoffs, EntityQuery, EventQuery, EventRecord, Fetch, Polls, Retained, Size, StoreError, TargetRecord,
-    drawn_id,
+    Appended, Cutoffs, EntityQuery, EventQuery, EventRecord, Fetch, Limits, Polls, Retained, Size, StoreError,
+    TargetRecord, Upkeep, drawn_id,
 };
 use crate::model::{EntityRecord, Identity, Kind, Run, Snapshot, TargetName, TimeRange, Timestamp};
 
+mod block;
 mod codec;
 mod living;
 mod migrations;
@@ -27,6 +29,10 @@ mod queries;
 mod read;
 mod retention;
 mod samples;
+mod seal;
+mod sealed;
+mod upkeep;
+mod windows;
 mod write;
 
 /// Connections that read at the same time: more than the cores of a small machine only wait for each other.
@@ -47,6 +53,10 @@ pub struct Sqlite {
     /// None: opened for reading only.
     writer: Option<Mutex<Writer>>,
     readers: Readers,
+    windows: Windows,
+    /// All that can be sealed and merged is, after each append.
+    #[cfg(test)]
+    is_eager: bool,
     /// Held until the connections above are closed: keeps other recorders away.
     _lock: Option<File>,
 }
@@ -88,7 +98,16 @@ impl Sqlite {
         let tables: String = kinds.iter().map(|kind| queries::table_definition(kind)).collect();
         let mut steps = migrations::STEPS.to_vec();
         steps.push(("test kinds", &tables));
-        Sqlite::open_with(path, kinds, &steps)
+        let mut store = Sqlite::open_with(path, kinds, &steps)?;
+        // Short enough for scenarios of minutes.
+        store.windows = Windows { seal_ms: 60_000, merge_ms: 240_000, settle_ms: 0 };
+        Ok(store)
+    }
+
+    /// As [`Sqlite::open_for_tests`], with everything in merged blocks at all times.
+    #[cfg(test)]
+    pub(super) fn open_eager_for_tests(path: &Path, kinds: &'static [&'static Kind]) -> Result<Sqlite, StoreError> {
+        Ok(Sqlite { is_eager: true, ..Sqlite::open_for_tests(path, kinds)? })
     }
 
     fn new(path: &Path, kinds: &'static [&'static Kind], writer: Option<Mutex<Writer>>) -> Sqlite {
@@ -98,6 +117,9 @@ impl Sqlite {
             queries: kinds.iter().map(|kind| (kind.name, KindQueries::new(kind))).collect(),
             writer,
             readers: Readers::default(),
+            windows: Windows::USUAL,
+            #[cfg(test)]
+            is_eager: false,
             _lock: None,
         }
     }
@@ -126,7 +148,15 @@ impl Sqlite {
 
     /// See [`super::Store::append`].
     pub fn append(&self, snapshots: &[Snapshot]) -> Result<Appended, StoreError> {
-        self.writer()?.append(&self.queries, snapshots)
+        let appended = self.writer()?.append(&self.queries, snapshots)?;
+        #[cfg(test)]
+        while self.is_eager && self.upkeep(Timestamp::MAX, &Limits::default())?.more {}
+        Ok(appended)
+    }
+
+    /// See [`super::Store::upkeep`].
+    pub fn upkeep(&self, now: Timestamp, limits: &Limits) -> Result<Upkeep, StoreError> {
+        upkeep::step(&mut *self.writer()?, &self.queries, &self.windows, now, limits)
     }
 
     /// See [`super::Store::targets`].

@@ -77,7 +77,7 @@ fn sampled_by(
             vitals: Arc::new(Vitals::new(clock.now())),
             recorder: TargetName::from_full(sources[0].0),
             known: Vec::new(),
-            retention: Retention { samples: None, events: None },
+            retention: Retention { samples: None, events: None, max_size_bytes: None },
         });
         let target = |(name, behaviour): &(&str, Behaviour)| {
             let (name, behaviour) = (TargetName::from_full(name), *behaviour);

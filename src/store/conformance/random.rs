@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::{Appended, EventRecord};
+use crate::store::{Appended, EventRecord, Limits};
 
 /// Something that happens to a store.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ enum Step {
     Reopen,
     /// Retention takes what is older than so much before now.
     Retain { samples_age_ms: i64, events_age_ms: i64 },
+    /// Upkeep seals and merges what is older than so much before now, and is broken off after so many steps.
+    Seal { age_ms: i64, steps: usize },
 }
 
 /// One poll, before it is known when.
@@ -109,6 +111,7 @@ fn step() -> impl Strategy<Value = Step> {
             samples_age_ms: (samples - 2) * 10_000,
             events_age_ms: (events - 2) * 10_000,
         }),
+        4 => (-30..30_i64, 1..30_usize).prop_map(|(age, steps)| Step::Seal { age_ms: age * 10_000, steps }),
     ]
 }
 
@@ -212,12 +215,15 @@ proptest! {
     ) {
         let memory = Bench::memory();
         let mut sqlite = Bench::sqlite();
+        let mut sealed = Bench::sealed();
         let mut now = 1_000_000;
         let mut times = vec![now];
         let mut last = Vec::new();
         for step in &steps {
             let told = |snapshots: &[Snapshot]| -> (Appended, Appended) {
-                (memory.store.append(snapshots).unwrap(), sqlite.store.append(snapshots).unwrap())
+                let appended = memory.store.append(snapshots).unwrap();
+                assert_eq!(appended, sealed.store.append(snapshots).unwrap());
+                (appended, sqlite.store.append(snapshots).unwrap())
             };
             match step {
                 Step::Append(ticks) => {
@@ -237,16 +243,29 @@ proptest! {
                     let (left, right) = told(&last);
                     prop_assert_eq!(left, right);
                 }
-                Step::Reopen => sqlite.reopen(),
+                Step::Reopen => {
+                    sqlite.reopen();
+                    sealed.reopen();
+                }
+                Step::Seal { age_ms, steps } => {
+                    for _ in 0..*steps {
+                        if !sqlite.store.upkeep(ms(now - age_ms), &Limits::default()).unwrap().more {
+                            break;
+                        }
+                    }
+                }
                 Step::Retain { samples_age_ms, events_age_ms } => {
                     let cutoffs = Cutoffs {
                         samples: Some(ms(now - samples_age_ms)),
                         events: Some(ms(now - events_age_ms)),
                     };
-                    prop_assert_eq!(retain_all(&memory.store, &cutoffs), retain_all(&sqlite.store, &cutoffs));
+                    let polls = retain_all(&memory.store, &cutoffs);
+                    prop_assert_eq!(polls, retain_all(&sqlite.store, &cutoffs));
+                    prop_assert_eq!(polls, retain_all(&sealed.store, &cutoffs));
                 }
             }
         }
         assert_same(&memory.store, &sqlite.store, &times, &asked);
+        assert_same(&memory.store, &sealed.store, &times, &asked);
     }
 }

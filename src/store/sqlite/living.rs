@@ -8,6 +8,7 @@ use super::codec;
 use super::queries::{self, KindQueries};
 use super::read::{self, SightingRow};
 use super::samples;
+use super::sealed::Sealed;
 use super::write::{Reach, Visit};
 use crate::model::{Attributes, Identity, Kind, Observation, Sample, Timestamp};
 use crate::store::{HOUR_MS, VERSIONS_PER_HOUR_MAX, limit_hit_id};
@@ -95,7 +96,7 @@ impl Living {
         if let NewestAt::Read(newest_at) = self.newest_at {
             return Ok(newest_at);
         }
-        let mut newest_at = None;
+        let mut newest_at = Sealed::new(connection, queries.kind, self.id, &[])?.newest_at()?;
         for track in samples::tracks(connection, queries, self.id)? {
             newest_at = newest_at.max(track.before(i64::MAX)?.map(|found| found.at_ms));
         }
@@ -118,6 +119,9 @@ impl Living {
             return Ok(false);
         }
         if newest_at.is_some_and(|newest_at| at_ms <= newest_at) {
+            if Sealed::new(connection, queries.kind, self.id, &[])?.has(at_ms)? {
+                return Ok(false);
+            }
             for track in samples::tracks(connection, queries, self.id)? {
                 if track.has(at_ms)? {
                     return Ok(false);

@@ -22,12 +22,28 @@ queries! {
     ATTRIBUTE_SET_BY_HASH = "attribute_set_by_hash";
     ATTRIBUTE_SET_DELETE_UNUSED = "attribute_set_delete_unused";
     ATTRIBUTE_SET_INSERT = "attribute_set_insert";
+    BLOCK_AT_OR_AFTER = "block_at_or_after";
+    BLOCK_AT_OR_BEFORE = "block_at_or_before";
+    BLOCK_DELETE = "block_delete";
+    BLOCK_INSERT = "block_insert";
+    BLOCK_KEEP_UNMERGED = "block_keep_unmerged";
+    BLOCK_LAYOUT_BY_COLUMNS = "block_layout_by_columns";
+    BLOCK_LAYOUT_COLUMNS = "block_layout_columns";
+    BLOCK_LAYOUT_INSERT = "block_layout_insert";
+    BLOCK_NEWEST = "block_newest";
+    BLOCKS_DELETE_OF_ENTITY = "blocks_delete_of_entity";
+    BLOCKS_DELETE_OLD = "blocks_delete_old";
+    BLOCKS_IN_RANGE = "blocks_in_range";
+    BLOCKS_OF_WINDOW = "blocks_of_window";
+    BLOCKS_UNMERGED = "blocks_unmerged";
+    BYTES_USED = "bytes_used";
     ENTITIES_LISTED = "entities_listed";
-    ENTITIES_SEEN_IN_RANGE = "entities_seen_in_range";
     ENTITIES_OVER = "entities_over";
+    ENTITIES_SEEN_IN_RANGE = "entities_seen_in_range";
     ENTITY_BY_IDENTITY = "entity_by_identity";
     ENTITY_DELETE = "entity_delete";
     ENTITY_END = "entity_end";
+    ENTITY_EXISTS = "entity_exists";
     ENTITY_INSERT = "entity_insert";
     EVENT_EXISTS_IN_RANGE = "event_exists_in_range";
     EVENT_INSERT = "event_insert";
@@ -35,8 +51,10 @@ queries! {
     EVENTS_IN_RANGE = "events_in_range";
     META_SET = "meta_set";
     META_VALUE = "meta_value";
+    PAGES_COUNT = "pages_count";
     PAGES_GIVE_BACK = "pages_give_back";
     POLL_DELETE = "poll_delete";
+    POLL_EXISTS = "poll_exists";
     POLL_FAILED_NEWEST = "poll_failed_newest";
     POLL_GOOD_AFTER = "poll_good_after";
     POLL_GOOD_BEFORE = "poll_good_before";
@@ -44,9 +62,13 @@ queries! {
     POLL_GOOD_NEWEST = "poll_good_newest";
     POLL_INSERT = "poll_insert";
     POLL_NEWEST_ID = "poll_newest_id";
+    POLL_OLDEST = "poll_oldest";
+    POLL_ROWS_FROM = "poll_rows_from";
+    POLL_SAMPLED_OLDEST = "poll_sampled_oldest";
     POLL_VISITED_NEWEST = "poll_visited_newest";
     POLLS_IN_RANGE = "polls_in_range";
     POLLS_OLD = "polls_old";
+    POLLS_WITH_ROWS = "polls_with_rows";
     SAMPLE_AFTER = "sample_after";
     SAMPLE_AFTER_IN_WIDE_POLLS = "sample_after_in_wide_polls";
     SAMPLE_BEFORE = "sample_before";
@@ -57,9 +79,13 @@ queries! {
     SAMPLE_NEWEST_AMONG = "sample_newest_among";
     SAMPLE_OF_POLL = "sample_of_poll";
     SAMPLE_OLDEST_AMONG = "sample_oldest_among";
+    SAMPLE_OLDEST_OF_POLL = "sample_oldest_of_poll";
     SAMPLES_DELETE = "samples_delete";
+    SAMPLES_DELETE_TO_ENTITY = "samples_delete_to_entity";
+    SAMPLES_ENTITIES_OF_POLL = "samples_entities_of_poll";
     SAMPLES_IN_RANGE = "samples_in_range";
     SAMPLES_IN_WIDE_POLLS = "samples_in_wide_polls";
+    SAMPLES_OF_POLL_TO_ENTITY = "samples_of_poll_to_entity";
     SIGHTING_SAVE = "sighting_save";
     SIGHTINGS_DELETE = "sightings_delete";
     SIGHTINGS_OF_ENTITY = "sightings_of_entity";
@@ -93,6 +119,10 @@ pub(super) struct KindQueries {
     pub(super) sample_after_in_wide_polls: String,
     pub(super) sample_exists: String,
     pub(super) sample_exists_in_wide_polls: String,
+    pub(super) samples_entities_of_poll: String,
+    pub(super) samples_of_poll_to_entity: String,
+    pub(super) samples_delete_to_entity: String,
+    pub(super) sample_oldest_of_poll: String,
 }
 
 impl KindQueries {
@@ -111,6 +141,10 @@ impl KindQueries {
             sample_after_in_wide_polls: fill(SAMPLE_AFTER_IN_WIDE_POLLS),
             sample_exists: fill(SAMPLE_EXISTS),
             sample_exists_in_wide_polls: fill(SAMPLE_EXISTS_IN_WIDE_POLLS),
+            samples_entities_of_poll: fill(SAMPLES_ENTITIES_OF_POLL),
+            samples_of_poll_to_entity: fill(SAMPLES_OF_POLL_TO_ENTITY),
+            samples_delete_to_entity: fill(SAMPLES_DELETE_TO_ENTITY),
+            sample_oldest_of_poll: fill(SAMPLE_OLDEST_OF_POLL),
         }
     }
 }

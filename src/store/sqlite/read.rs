@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
+use super::block::Damage;
 use super::codec;
 use super::queries;
 use crate::model::event::EVENT_TYPES;
@@ -23,7 +24,12 @@ pub(super) trait During<T> {
 
 impl<T> During<T> for rusqlite::Result<T> {
     fn during(self, operation: &'static str) -> Result<T, StoreError> {
-        self.map_err(|cause| StoreError::Statement { operation, cause })
+        self.map_err(|cause| match &cause {
+            rusqlite::Error::FromSqlConversionFailure(_, _, inner) if inner.is::<Damage>() => {
+                StoreError::Damaged { operation, detail: inner.to_string() }
+            }
+            _ => StoreError::Statement { operation, cause },
+        })
     }
 }
 

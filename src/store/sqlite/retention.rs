@@ -7,6 +7,7 @@ use rusqlite::{Connection, TransactionBehavior, named_params};
 use super::living::delete_unused_set;
 use super::queries::{self, KindQueries};
 use super::read::{self, During};
+use super::windows::{ENTITIES_END, block_id};
 use super::write::Writer;
 use crate::model::Timestamp;
 use crate::store::{Cutoffs, Retained, StoreError};
@@ -22,6 +23,12 @@ const ROWS_PER_STEP: i64 = 500;
 /// Where the cutoff of samples is kept.
 pub(super) const SAMPLES_KEPT_FROM: &str = "samples_kept_from_ms";
 
+/// Where the highest number of a deleted poll is kept.
+const POLL_DELETED_NEWEST: &str = "poll_deleted_newest";
+
+/// Blocks deleted in one step: some megabytes.
+const BLOCKS_PER_STEP: i64 = 200;
+
 /// See [`crate::store::Store::retain`].
 pub(super) fn step(
     writer: &mut Writer,
@@ -36,7 +43,8 @@ pub(super) fn step(
         retained.more = retained.polls > 0;
         // What only old samples needed goes after the last of them.
         if !retained.more {
-            retained.more = delete_entities(&transaction, cutoff).during(OPERATION)?
+            retained.more = delete_blocks(&transaction, cutoff).during(OPERATION)?
+                | delete_entities(&transaction, cutoff).during(OPERATION)?
                 | delete_versions(&transaction, cutoff).during(OPERATION)?;
         }
     }
@@ -75,6 +83,7 @@ fn delete_polls(
     }
     let mut deleted = 0;
     let mut samples = 0;
+    let mut newest = newest_deleted_poll(connection)?;
     for (poll, taken) in old {
         if samples > 0 && samples + taken > SAMPLES_PER_STEP {
             break;
@@ -85,14 +94,32 @@ fn delete_polls(
         connection.prepare_cached(queries::POLL_DELETE)?.execute(named_params! {":poll": poll})?;
         samples += taken;
         deleted += 1;
+        newest = newest.max(poll);
     }
     if deleted > 0 {
+        connection
+            .prepare_cached(queries::META_SET)?
+            .execute(named_params! {":key": POLL_DELETED_NEWEST, ":value": newest.to_string()})?;
         let kept_from = samples_kept_from(connection)?.max(Some(cutoff)).unwrap_or(cutoff);
         connection
             .prepare_cached(queries::META_SET)?
             .execute(named_params! {":key": SAMPLES_KEPT_FROM, ":value": kept_from.ms().to_string()})?;
     }
     Ok(deleted)
+}
+
+/// Deletes blocks none of whose samples is there any more. Says whether there were any.
+fn delete_blocks(connection: &Connection, cutoff: Timestamp) -> rusqlite::Result<bool> {
+    let deleted = connection.prepare_cached(queries::BLOCKS_DELETE_OLD)?.execute(named_params! {
+        ":id_end": block_id(cutoff.ms(), ENTITIES_END - 1), ":cutoff_ms": cutoff.ms(), ":limit": BLOCKS_PER_STEP,
+    })?;
+    Ok(deleted > 0)
+}
+
+/// The highest number of a poll that was ever deleted; 0 where none was. Numbers are never given again: samples in
+/// blocks name their polls.
+pub(super) fn newest_deleted_poll(connection: &Connection) -> rusqlite::Result<i64> {
+    Ok(read::meta(connection, POLL_DELETED_NEWEST)?.and_then(|poll| poll.parse().ok()).unwrap_or(0))
 }
 
 /// Deletes entities that are over, with all that is known of them. Says whether there were any.
@@ -106,6 +133,7 @@ fn delete_entities(connection: &Connection, cutoff: Timestamp) -> rusqlite::Resu
         for version in versions.collect::<rusqlite::Result<Vec<(i64, i64)>>>()? {
             delete_version(connection, *entity, version)?;
         }
+        connection.prepare_cached(queries::BLOCKS_DELETE_OF_ENTITY)?.execute(named_params! {":entity": entity})?;
         connection.prepare_cached(queries::SIGHTINGS_DELETE)?.execute(named_params! {":entity": entity})?;
         connection.prepare_cached(queries::ENTITY_DELETE)?.execute(named_params! {":entity": entity})?;
     }
@@ -131,7 +159,14 @@ fn delete_version(connection: &Connection, entity: i64, (from_ms, set): (i64, i6
     delete_unused_set(connection, set)
 }
 
+/// Gives some free pages back, but keeps a quarter of what is in use: rows that are sealed make room for those that
+/// come, and pages given back would only be moved, and asked for again.
 fn give_pages_back(connection: &Connection) -> rusqlite::Result<()> {
+    let (used, free): (i64, i64) =
+        connection.prepare_cached(queries::PAGES_COUNT)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if free <= used / 4 {
+        return Ok(());
+    }
     // Each row that the pragma yields is a page given back: it works while it is asked.
     let mut statement = connection.prepare_cached(queries::PAGES_GIVE_BACK)?;
     let mut pages = statement.query([])?;

@@ -3,14 +3,17 @@
 //! A poll row knows the oldest and the newest of its samples' times. All samples of an ordinary poll lie within
 //! [`SPAN_MS`] from its oldest, so those of a range are in polls that begin at most so much before it: one seek in
 //! `poll_sampled`, and one for each poll from there. The few polls that are wider have an index of their own. What a
-//! target saw of an entity bounds the walk to a neighbour. Must not know: who asks, and for what.
+//! target saw of an entity bounds the walk to a neighbour. All of this is about samples that are still rows: polls whose
+//! samples are sealed are not in these indexes, and blocks are asked beside them. Must not know: who asks, and for what.
 
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
+use super::block::Samples;
 use super::codec;
 use super::queries::{self, KindQueries};
 use super::read::{SightingRow, entity_id, sightings};
-use crate::model::{ColumnValues, Kind, Repr, Run, Timestamp};
+use super::sealed::Sealed;
+use crate::model::{ColumnValues, Run, Timestamp};
 use crate::store::Fetch;
 
 /// How far apart the samples of an ordinary poll lie at most; `poll_sampled_wide` says the same. A visit is given less
@@ -157,121 +160,50 @@ pub(super) fn tracks<'a>(
     Ok(sightings.iter().filter_map(|sighting| Track::new(connection, queries, entity, sighting)).collect())
 }
 
-/// Samples as columns, in the order in which they were found.
-struct Gathered {
-    at: Vec<Timestamp>,
-    since: Vec<Option<Timestamp>>,
-    interval_ms: Vec<i64>,
-    clock_offset_ms: Vec<i64>,
-    polls: Vec<i64>,
-    columns: Vec<ColumnValues>,
+/// Takes all rows of a statement that selects time, since, interval, offset, poll and the columns.
+fn take(
+    samples: &mut Samples,
+    connection: &Connection,
+    sql: &str,
+    parameters: &[(&str, &dyn rusqlite::ToSql)],
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(parameters)?;
+    while let Some(row) = rows.next()? {
+        samples.at.push(row.get(0)?);
+        samples.since.push(row.get(1)?);
+        samples.interval_ms.push(row.get(2)?);
+        samples.clock_offset_ms.push(row.get(3)?);
+        samples.poll.push(row.get(4)?);
+        take_columns(&mut samples.columns, row, 5)?;
+    }
+    Ok(())
 }
 
-impl Gathered {
-    fn new(kind: &'static Kind, columns: &[usize]) -> Self {
-        Gathered {
-            at: Vec::new(),
-            since: Vec::new(),
-            interval_ms: Vec::new(),
-            clock_offset_ms: Vec::new(),
-            polls: Vec::new(),
-            columns: columns
-                .iter()
-                .filter_map(|index| kind.columns.get(*index))
-                .map(|column| match column.repr {
-                    Repr::Integer { .. } => ColumnValues::Int(Vec::new()),
-                    Repr::Float => ColumnValues::Float(Vec::new()),
-                })
-                .collect(),
+/// Takes a row's columns, which stand from a place on.
+pub(super) fn take_columns(columns: &mut [ColumnValues], row: &Row<'_>, from: usize) -> rusqlite::Result<()> {
+    for (index, values) in columns.iter_mut().enumerate() {
+        let stored = row.get_ref(index + from)?;
+        match values {
+            ColumnValues::Int(values) => values.push(codec::decode_int(stored)),
+            ColumnValues::Float(values) => values.push(codec::decode_float(stored)),
         }
     }
-
-    /// Takes all rows of a statement that selects time, since, interval, offset, poll and the columns.
-    fn take(
-        &mut self,
-        connection: &Connection,
-        sql: &str,
-        parameters: &[(&str, &dyn rusqlite::ToSql)],
-    ) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query(parameters)?;
-        while let Some(row) = rows.next()? {
-            self.at.push(Timestamp::from_ms(row.get(0)?));
-            self.since.push(row.get::<_, Option<i64>>(1)?.map(Timestamp::from_ms));
-            self.interval_ms.push(row.get(2)?);
-            self.clock_offset_ms.push(row.get(3)?);
-            self.polls.push(row.get(4)?);
-            for (index, values) in self.columns.iter_mut().enumerate() {
-                let stored = row.get_ref(index + 5)?;
-                match values {
-                    ColumnValues::Int(values) => values.push(codec::decode_int(stored)),
-                    ColumnValues::Float(values) => values.push(codec::decode_float(stored)),
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts the samples into the order of their times.
-    fn sort(&mut self) {
-        if self.at.is_sorted() {
-            return;
-        }
-        let mut order: Vec<usize> = (0..self.at.len()).collect();
-        order.sort_by_key(|index| self.at.get(*index));
-        permute(&mut self.at, &order);
-        permute(&mut self.since, &order);
-        permute(&mut self.interval_ms, &order);
-        permute(&mut self.clock_offset_ms, &order);
-        permute(&mut self.polls, &order);
-        for column in &mut self.columns {
-            match column {
-                ColumnValues::Int(values) => permute(values, &order),
-                ColumnValues::Float(values) => permute(values, &order),
-            }
-        }
-    }
-}
-
-fn permute<T: Copy>(values: &mut Vec<T>, order: &[usize]) {
-    *values = order.iter().filter_map(|index| values.get(*index).copied()).collect();
+    Ok(())
 }
 
 /// See [`crate::store::Store::read`].
 pub(super) fn run(connection: &Connection, queries: &KindQueries, fetch: &Fetch<'_>) -> rusqlite::Result<Run> {
     let range = fetch.range;
-    let (start_ms, end_ms) = (range.start().ms(), range.end().ms());
-    let mut gathered = Gathered::new(fetch.kind, fetch.columns);
-    let entity = entity_id(connection, fetch.kind, fetch.identity)?.map(|(entity, _)| entity);
-    let tracks = entity.map_or_else(|| Ok(Vec::new()), |entity| tracks(connection, queries, entity))?;
-    let mut before = None;
-    let mut after = None;
-    for track in &tracks {
-        before = newer(before, track.before(start_ms)?);
-        after = older(after, track.at_or_after(end_ms)?);
-    }
-
-    let of_poll = queries::fill(queries::SAMPLE_OF_POLL, fetch.kind, fetch.columns);
-    let in_range = queries::fill(queries::SAMPLES_IN_RANGE, fetch.kind, fetch.columns);
-    let in_wide_polls = queries::fill(queries::SAMPLES_IN_WIDE_POLLS, fetch.kind, fetch.columns);
-    if let Some(found) = before {
-        gathered.take(connection, &of_poll, named_params! {":entity": entity, ":poll": found.poll})?;
-    }
-    for track in tracks.iter().filter(|track| track.from_ms < end_ms && track.until_ms >= start_ms) {
-        for sql in [&in_range, &in_wide_polls] {
-            let parameters = named_params! {
-                ":target": track.target, ":entity": track.entity, ":oldest_ms": start_ms.saturating_sub(SPAN_MS),
-                ":from_ms": start_ms, ":until_ms": end_ms,
-            };
-            gathered.take(connection, sql, parameters)?;
-        }
-    }
-    if let Some(found) = after {
-        gathered.take(connection, &of_poll, named_params! {":entity": entity, ":poll": found.poll})?;
-    }
-    gathered.sort();
-    let polled_before_first = match gathered.polls.first() {
-        Some(first) if before.is_none() => connection
+    let mut samples = Samples::new(fetch.kind, fetch.columns);
+    let entity = entity_id(connection, fetch.kind, fetch.identity)?;
+    let (has_before, has_after) = match entity {
+        Some((entity, _)) => gather(connection, queries, entity, fetch, &mut samples)?,
+        None => (false, false),
+    };
+    samples.sort();
+    let polled_before_first = match samples.poll.first() {
+        Some(first) if !has_before => connection
             .prepare_cached(queries::POLL_GOOD_BEFORE_POLL)?
             .query_row(named_params! {":poll": first}, |row| row.get(0))
             .optional()?
@@ -280,13 +212,56 @@ pub(super) fn run(connection: &Connection, queries: &KindQueries, fetch: &Fetch<
     };
     Ok(Run {
         range,
-        has_before: before.is_some(),
-        has_after: after.is_some(),
-        at: gathered.at,
-        since: gathered.since,
-        interval_ms: gathered.interval_ms,
-        clock_offset_ms: gathered.clock_offset_ms,
-        columns: gathered.columns,
+        has_before,
+        has_after,
+        at: samples.at.into_iter().map(Timestamp::from_ms).collect(),
+        since: samples.since.into_iter().map(|since| since.map(Timestamp::from_ms)).collect(),
+        interval_ms: samples.interval_ms,
+        clock_offset_ms: samples.clock_offset_ms,
+        columns: samples.columns,
         polled_before_first,
     })
+}
+
+/// Gathers a run's samples from rows and blocks, in no order. Says whether there is one before and one after the range.
+fn gather(
+    connection: &Connection,
+    queries: &KindQueries,
+    entity: i64,
+    fetch: &Fetch<'_>,
+    samples: &mut Samples,
+) -> rusqlite::Result<(bool, bool)> {
+    let (start_ms, end_ms) = (fetch.range.start().ms(), fetch.range.end().ms());
+    let tracks = tracks(connection, queries, entity)?;
+    let mut before = None;
+    let mut after = None;
+    for track in &tracks {
+        before = newer(before, track.before(start_ms)?);
+        after = older(after, track.at_or_after(end_ms)?);
+    }
+    let sealed = Sealed::new(connection, fetch.kind, entity, fetch.columns)?;
+    let sealed_before = sealed.before(start_ms, before.map(|found| found.at_ms))?;
+    let sealed_after = sealed.at_or_after(end_ms, after.map(|found| found.at_ms))?;
+    let has_neighbours = (before.is_some() || sealed_before.is_some(), after.is_some() || sealed_after.is_some());
+
+    let of_poll = queries::fill(queries::SAMPLE_OF_POLL, fetch.kind, fetch.columns);
+    let of_neighbours = [before.filter(|_| sealed_before.is_none()), after.filter(|_| sealed_after.is_none())];
+    for found in of_neighbours.into_iter().flatten() {
+        take(samples, connection, &of_poll, named_params! {":entity": entity, ":poll": found.poll})?;
+    }
+    let in_range = queries::fill(queries::SAMPLES_IN_RANGE, fetch.kind, fetch.columns);
+    let in_wide_polls = queries::fill(queries::SAMPLES_IN_WIDE_POLLS, fetch.kind, fetch.columns);
+    for track in tracks.iter().filter(|track| track.from_ms < end_ms && track.until_ms >= start_ms) {
+        for sql in [&in_range, &in_wide_polls] {
+            let parameters = named_params! {
+                ":target": track.target, ":entity": track.entity, ":oldest_ms": start_ms.saturating_sub(SPAN_MS),
+                ":from_ms": start_ms, ":until_ms": end_ms,
+            };
+            take(samples, connection, sql, parameters)?;
+        }
+    }
+    for mut piece in sealed.inside(start_ms, end_ms)?.into_iter().chain(sealed_before).chain(sealed_after) {
+        samples.append(&mut piece);
+    }
+    Ok(has_neighbours)
 }

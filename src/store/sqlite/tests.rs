@@ -76,7 +76,8 @@ fn retention_gives_space_back_and_leaves_nothing_unused() {
     checkpoint(&store);
     let after = store.size();
     assert!(steps > 4, "{steps} steps took 19,500 samples: too much in one");
-    assert!(after.file_bytes * 3 < before.file_bytes, "{before:?} -> {after:?}");
+    // Every table keeps a page, and a quarter of what is in use may stay free.
+    assert!(after.file_bytes * 2 < before.file_bytes, "{before:?} -> {after:?}");
     assert_eq!((count(&store, "poll"), count(&store, "sample_test_thing"), count(&store, "entity")), (10, 500, 50));
     assert_eq!((count(&store, "entity_version"), count(&store, "attribute_set")), (50, 1));
     assert_eq!((count(&store, "sighting"), count(&store, "target")), (50, 1));

@@ -11,6 +11,7 @@ use super::codec;
 use super::living::Living;
 use super::queries::{self, KindQueries};
 use super::read::{During, damaged};
+use super::retention;
 use crate::model::{Event, Identity, Kind, KindBatch, Snapshot, TargetName, Timestamp};
 use crate::store::{Appended, StoreError, limit_hit};
 
@@ -98,7 +99,8 @@ impl Memory {
             .prepare_cached(queries::POLL_NEWEST_ID)
             .and_then(|mut statement| statement.query_row([], |row| row.get::<_, Option<i64>>(0)))
             .during(OPERATION)?;
-        let mut memory = Memory { last_poll: last_poll.unwrap_or(0), ..Memory::default() };
+        let deleted = retention::newest_deleted_poll(connection).during(OPERATION)?;
+        let mut memory = Memory { last_poll: last_poll.unwrap_or(0).max(deleted), ..Memory::default() };
         let mut statement = connection.prepare_cached(queries::TARGETS_ALL).during(OPERATION)?;
         let rows = statement.query_map([], |row| {
             let reach = |(started_ms, seen_until_ms)| Reach { started_ms, seen_until_ms };

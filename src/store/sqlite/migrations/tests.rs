@@ -19,6 +19,7 @@ const LANDED: &[(&str, i64)] = &[
     ("0008_add_zookeeper_kinds", -1510780269483142335),
     ("0009_add_registry_kinds", -2901226201818240745),
     ("0010_add_swarm_kinds", -6633939880592654380),
+    ("0011_create_blocks", 6564519878136617954),
 ];
 
 fn fixture(name: &str) -> std::path::PathBuf {
@@ -140,7 +141,15 @@ fn each_step_keeps_what_is_there_and_adds_its_tables() {
         let added: Vec<String> = tables(&connection).difference(&tables_before).cloned().collect();
         assert!(!added.is_empty());
         for table in added {
-            connection.execute(&format!("INSERT INTO {table} (poll, entity, at_ms) VALUES (1, 1, 10)"), []).unwrap();
+            let row = match table.as_str() {
+                "block" => {
+                    "(id, entity, end_ms, at_min_ms, at_max_ms, poll_min, poll_max, samples, is_merged, layout, body)
+                    VALUES (1, 1, 60000, 10, 10, 1, 1, 1, 0, 1, x'00')"
+                }
+                "block_layout" => "(columns) VALUES ('i a')",
+                _ => "(poll, entity, at_ms) VALUES (1, 1, 10)",
+            };
+            connection.execute(&format!("INSERT INTO {table} {row}"), []).unwrap();
         }
     }
 }

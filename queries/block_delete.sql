@@ -1,0 +1,2 @@
+-- Deletes a block.
+DELETE FROM block WHERE id = :id;

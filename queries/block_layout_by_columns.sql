@@ -1,0 +1,2 @@
+-- The id of a layout.
+SELECT id FROM block_layout WHERE columns = :columns;

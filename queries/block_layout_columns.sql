@@ -1,0 +1,2 @@
+-- The columns of a layout.
+SELECT columns FROM block_layout WHERE id = :id;

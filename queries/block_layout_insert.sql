@@ -1,0 +1,2 @@
+-- Keeps a layout.
+INSERT INTO block_layout (columns) VALUES (:columns) RETURNING id;

@@ -1,0 +1,2 @@
+-- Deletes all blocks of an entity.
+DELETE FROM block WHERE entity = :entity;

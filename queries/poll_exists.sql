@@ -1,0 +1,2 @@
+-- Whether a poll is kept.
+SELECT 1 FROM poll WHERE id = :poll;
