@@ -175,8 +175,7 @@ fn tag_attributes(known: &Known, tag: &Tag) -> Attributes {
                         platforms.sort_unstable();
                         platforms.dedup();
                         attributes.insert("platforms", platforms.into());
-                        let is_missing =
-                            |image: &str| matches!(known.manifests.get(image), Some(Held::Missing(_)));
+                        let is_missing = |image: &str| matches!(known.manifests.get(image), Some(Held::Missing(_)));
                         let missing = images.keys().filter(|image| is_missing(image.as_ref())).count();
                         if missing > 0 {
                             let all = images.len();

@@ -1,3 +1,5 @@
+//! Blocks give back what went in, to the bit; damaged ones say so; version 1 is read for ever (`tests/fixtures/blocks`).
+
 use proptest::prelude::*;
 
 use super::*;
