@@ -120,9 +120,10 @@ fn the_same_containers_read_alike_on_docker_and_podman() {
         machine::say_not_run("block writes: the temporary directory lies on no disk");
     }
 
-    // A steady state on both, over the same 30 seconds.
+    pair.container("leaver", &[], "sleep 6; exit 3");
+    // A steady state on both, over the same 20 seconds.
     let start = now_ms() + 4_000;
-    let end = start + 30_000;
+    let end = start + 20_000;
     wait_until(end);
     for name in ["burn", "holder", "alone", "receiver", "sender"] {
         pair.wait_for_samples(name, end);
@@ -165,13 +166,11 @@ fn the_same_containers_read_alike_on_docker_and_podman() {
         let expected = f64::from(rounds) * 4.0 * MIB;
         assert!(written.iter().all(|bytes| (bytes / expected - 1.0).abs() <= APART), "wrote {expected}: {written:?}");
     }
-    both_tell_of_ends(&pair);
+    both_tell_of_ends(&pair, begun);
 }
 
 /// A container that ends is found with how it ended, and its life is told, on both.
-fn both_tell_of_ends(pair: &Pair) {
-    let begun = now_ms();
-    pair.container("leaver", &[], "sleep 4; exit 3");
+fn both_tell_of_ends(pair: &Pair, begun: i64) {
     for host in HOSTS {
         let path = format!("/api/v1/entities/container?host={host}&name=leaver&start=-1h&end={LATER}");
         let entity = wait_for(&format!("the end of leaver on {host}"), SEEN_WITHIN, || {

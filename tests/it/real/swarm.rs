@@ -19,15 +19,8 @@ fn service(recorder: &Recorder, name: &str, columns: &[&str]) -> Option<Vec<f64>
 
 /// Waits until the newest numbers of a service are as wanted.
 fn wait_for_service(recorder: &Recorder, name: &str, columns: &[&str], wanted: impl Fn(&[f64]) -> bool) {
-    let mut last = None;
     wait_for(&format!("{name}: {columns:?}"), SEEN_WITHIN, || {
-        let seen = service(recorder, name, columns)?;
-        let is_so = wanted(&seen);
-        if last.as_ref() != Some(&seen) {
-            machine::say(&format!("{name}: {columns:?} {seen:?}"));
-            last = Some(seen);
-        }
-        is_so.then_some(())
+        service(recorder, name, columns).filter(|seen| wanted(seen)).map(drop)
     });
 }
 
