@@ -152,7 +152,8 @@ pub static CONTAINER: Kind = Kind {
             "bytes",
             0,
             "Page cache that can be dropped first (v1 total_inactive_file, v2 inactive_file).",
-        ),
+        )
+        .untold_is_none(),
         Column::gauge("memory_swap_bytes", "memory_swap_bytes", "bytes", 0, "Swap used (v1 total_swap)."),
         Column::gauge(
             "memory_mapped_file_bytes",
@@ -261,7 +262,8 @@ pub static CONTAINER: Kind = Kind {
         Derived::new(
             "memory_working_set_bytes",
             "bytes",
-            "Memory in use without page cache that can be dropped: usage - inactive_file, at least 0.",
+            "Memory in use without page cache that can be dropped: usage - inactive_file, at least 0; usage where no \
+             inactive_file is told (podman), as docker stats has it.",
             Formula::Remainder { of: "memory_usage_bytes", less: "memory_inactive_file_bytes" },
         )
         .headline(),
