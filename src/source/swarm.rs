@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::docker::Settings;
+use super::host_names::HostNames;
 use super::http::{Failure, Http, Limits, SetupError};
 use super::{Observed, Source, Visit};
 use crate::clock::Clock;
@@ -44,7 +45,8 @@ pub static SWARM_NODE: Kind = Kind {
     help: "A machine of a Docker swarm, as a manager tells of it.",
     identity: &[HOST_KEY, Key { name: "id", help: "The node's id." }],
     attributes: &[
-        fact("name", AttributeType::Text, "The machine's own name."),
+        fact("name", AttributeType::Text, "The machine's name: what `[hosts]` makes of its hostname or address."),
+        fact("hostname", AttributeType::Text, "The machine's own name."),
         fact("role", AttributeType::Text, "manager or worker."),
         fact("is_leader", AttributeType::Boolean, "Whether it leads the managers."),
         fact("state", AttributeType::Text, "Whether it answers: ready, down, unknown, disconnected."),
@@ -221,6 +223,7 @@ pub struct Swarm {
     settings: Settings,
     clock: Clock,
     http: Http,
+    hosts: HostNames,
     /// Ended tasks that were seen; None: never looked, so that old failures are not told as new.
     ended: Option<HashSet<String>>,
 }
@@ -237,12 +240,25 @@ impl Swarm {
 
     /// The same over a client that is there already.
     pub fn with_http(settings: Settings, clock: Clock, http: Http) -> Swarm {
-        Swarm { target: TargetName::new(SOURCE, &settings.name), settings, clock, http, ended: None }
+        Swarm {
+            target: TargetName::new(SOURCE, &settings.name),
+            settings,
+            clock,
+            http,
+            hosts: HostNames::default(),
+            ended: None,
+        }
+    }
+
+    /// With names for the machines of its nodes.
+    #[must_use]
+    pub fn naming(self, hosts: HostNames) -> Swarm {
+        Swarm { hosts, ..self }
     }
 
     async fn visit(&mut self, visit: Visit) -> Result<Observed, Failure> {
         let deadline = Instant::now() + visit.timeout.saturating_mul(9) / 10;
-        let limits = Limits { deadline, reply_max_bytes: self.settings.reply_max_bytes };
+        let limits = Limits::configured(deadline, self.settings.reply_max_bytes);
         let mut bytes = 0_u64;
         let Some(nodes) = self.list::<Node>("/nodes", limits, &mut bytes).await? else {
             // No manager: whatever it told before has ended.
@@ -252,7 +268,7 @@ impl Swarm {
         let tasks = self.list::<Task>("/tasks", limits, &mut bytes).await?.unwrap_or_default();
         let at = self.clock.now();
         let host = self.settings.name.as_str();
-        let nodes_seen = nodes.iter().map(|node| of_node(host, node, &tasks, at)).collect();
+        let nodes_seen = nodes.iter().map(|node| of_node(host, &self.hosts, node, &tasks, at)).collect();
         let active = nodes.iter().filter(|node| node.spec.availability.as_deref() == Some("active")).count();
         let services_seen = services.iter().map(|service| of_service(host, service, &tasks, active, at)).collect();
         let events = self.failures(&services, &tasks, at);
@@ -372,9 +388,12 @@ fn insert(attributes: &mut Attributes, name: &'static str, text: Option<&String>
     attributes.extend(text.filter(|text| !text.is_empty()).map(|text| (name, text.as_str().into())));
 }
 
-fn of_node(host: &str, node: &Node, tasks: &[Task], at: Timestamp) -> Observation {
+fn of_node(host: &str, hosts: &HostNames, node: &Node, tasks: &[Task], at: Timestamp) -> Observation {
     let mut attributes = Attributes::new();
-    insert(&mut attributes, "name", node.description.hostname.as_ref());
+    let hostname = node.description.hostname.as_ref();
+    let name = hostname.map(|hostname| hosts.name_at(hostname, node.status.addr.as_deref()).to_owned());
+    insert(&mut attributes, "name", name.as_ref());
+    insert(&mut attributes, "hostname", hostname);
     insert(&mut attributes, "role", node.spec.role.as_ref());
     insert(&mut attributes, "state", node.status.state.as_ref());
     insert(&mut attributes, "availability", node.spec.availability.as_ref());
@@ -491,7 +510,8 @@ mod tests {
         canned.set("/services", fixture("services.json"));
         canned.add("/tasks", CannedReply::ok("[]"));
         canned.add("/tasks", fixture("tasks.json"));
-        let mut swarm = swarm(canned);
+        let hosts = HostNames::new([("vm".to_owned(), "node-7".to_owned())]);
+        let mut swarm = swarm(canned).naming(hosts);
         let first = poll(&mut swarm).await;
         assert_eq!((first.outcome, first.events.len()), (Outcome::Ok, 0));
         let second = poll(&mut swarm).await;
@@ -506,7 +526,8 @@ mod tests {
         assert!(seen.contains(&row("toobig", [1, 0, 0, 1])), "{seen:?}");
         assert_eq!(seen.len(), 6);
         let node = &second.batches[0].observations[0];
-        assert_eq!(node.attributes.as_ref().unwrap()["name"], "vm".into());
+        assert_eq!(node.attributes.as_ref().unwrap()["name"], "node-7".into());
+        assert_eq!(node.attributes.as_ref().unwrap()["hostname"], "vm".into());
         assert_eq!(node.attributes.as_ref().unwrap()["role"], "manager".into());
         assert_eq!(node.sample.as_ref().unwrap().values[1..], [Value::Int(2_000_000_000), Value::Int(25_276_502_016)]);
         assert!(!second.events.is_empty(), "the failing service's tasks");
