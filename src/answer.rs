@@ -16,7 +16,7 @@ use crate::query::explain::Plan;
 use crate::query::frame::{Frame, Gap};
 use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, SamplesRequest};
 use crate::query::samples::{SampleReader, SampleRow};
-use crate::query::seen::Seen;
+use crate::query::seen::{Seen, silence_ms};
 use crate::store::{EntityQuery, EventQuery, EventRecord, Fetch, Store, StoreError};
 
 mod certificate;
@@ -42,9 +42,10 @@ const STRETCH_REACH_MS: i64 = 86_400_000;
 const TARGETS_REACH_MS: i64 = 86_400_000;
 /// Longest time whose polls are read at once, after a time without any: 70,000 polls every 10 s.
 const POLLS_PIECE_MAX_MS: i64 = 8 * RUN_MS;
-/// How far around a range ticks are read, so that a gap that reaches into it has its cause: as long as a range takes
-/// to settle, so that what comes later changes nothing.
-const TICKS_REACH_MS: i64 = 600_000;
+/// How far after a range ticks are read, so that a gap that reaches into it has its cause: as long as a range takes
+/// to settle, so that what comes later changes nothing. Before it they are read as far as a target may be silent.
+const TICKS_AFTER_MS: i64 = 600_000;
+const TICKS_AFTER_INTERVALS: i64 = 4;
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
@@ -210,11 +211,29 @@ impl RangeReader<'_> {
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        let mut gaps = Vec::new();
-        for target in targets.into_sorted() {
-            gaps.extend(self.seen(&target)?.gaps(range));
+        let seen: Vec<Arc<Seen>> =
+            targets.into_sorted().iter().map(|target| self.seen(target)).collect::<Result<_, _>>()?;
+        let silent = seen.iter().filter(|seen| seen.has_silence(range));
+        let ran = match silent.map(|seen| seen.silence_ms()).max() {
+            Some(silence_ms) => self.recorder_ran(silence_ms)?,
+            None => Vec::new(),
+        };
+        Ok(Some(seen.iter().flat_map(|seen| seen.gaps(range, &ran)).collect()))
+    }
+
+    /// When a recorder ran, in the range and so long before it.
+    fn recorder_ran(&self, before_ms: i64) -> Result<Vec<TimeRange>, AnswerError> {
+        let range = self.request.range;
+        let Some(wider) = TimeRange::new(range.start().plus_ms(before_ms.saturating_neg()), range.end()) else {
+            return Ok(Vec::new());
+        };
+        let mut ran: Vec<TimeRange> = Vec::new();
+        for record in self.store.targets()?.iter().filter(|record| record.target.is_recorder()) {
+            ran.extend(seen(self.store, &record.target, wider, self.stop)?.covered());
         }
-        Ok(Some(gaps))
+        // Of several recorders one after the other; a machine that was renamed has two.
+        ran.sort_by_key(|span| span.start());
+        Ok(ran)
     }
 }
 
@@ -262,9 +281,14 @@ fn seen(store: &Store, target: &TargetName, range: TimeRange, stop: &Stop) -> Re
     let mut seen = Seen::new(target.clone());
     let newest =
         store.targets()?.into_iter().find(|record| record.target == *target).and_then(|record| record.last_poll);
-    let until = newest.map_or(range.start(), |newest| newest.poll.started.plus_ms(TICKS_REACH_MS));
-    let mut from = range.start().plus_ms(-TICKS_REACH_MS);
-    let until = range.end().plus_ms(TICKS_REACH_MS).min(until).max(range.start());
+    let edge = TimeRange::new(range.start(), range.start()).unwrap_or(range);
+    let around = store.polls(target, edge)?;
+    let polls = [&around.good_before, &around.good_after, &newest];
+    let interval_ms = polls.into_iter().flatten().map(|record| record.poll.interval_ms).max().unwrap_or(0);
+    let after_ms = TICKS_AFTER_MS.max(interval_ms.saturating_mul(TICKS_AFTER_INTERVALS));
+    let until = newest.map_or(range.start(), |newest| newest.poll.started.plus_ms(after_ms));
+    let mut from = range.start().plus_ms(silence_ms(interval_ms).max(TICKS_AFTER_MS).saturating_neg());
+    let until = range.end().plus_ms(after_ms).min(until).max(range.start());
     let (mut is_first, mut piece_ms, mut after) = (true, RUN_MS, None);
     while let Some(piece) = TimeRange::new(from, from.plus_ms(piece_ms).min(until)).filter(|piece| !piece.is_empty()) {
         stop.check()?;

@@ -18,11 +18,8 @@ use crate::clock::Clock;
 use crate::model::time::duration_ms;
 use crate::model::{
     Attribute, AttributeType, AttributeValue, Attributes, Column, Derived, Formula, Identity, Key, Kind, KindBatch,
-    Observation, Outcome, Sample, TargetName, Timestamp, Value,
+    Observation, Outcome, RECORDER_SOURCE, Sample, TargetName, Timestamp, Value,
 };
-
-/// The first part of the recorder's target name.
-pub const SOURCE: &str = "recorder";
 
 /// What this process costs and does; its counters begin when it starts.
 pub static RECORDER: Kind = Kind {
@@ -148,7 +145,7 @@ pub struct Settings {
 impl Settings {
     /// The name of the target that this recorder is.
     pub fn target(&self) -> TargetName {
-        TargetName::new(SOURCE, &self.host)
+        TargetName::new(RECORDER_SOURCE, &self.host)
     }
 }
 
