@@ -25,6 +25,7 @@ mod kinds;
 mod layers;
 mod load;
 mod numbers;
+mod promises;
 mod readme;
 mod real;
 mod signals;
