@@ -98,7 +98,9 @@ impl Planner {
             let name = TargetName::new(swarm::SOURCE, &engine.name);
             let secrets = fingerprint(&settings.tls);
             let about = (name, settings.url.as_str(), engine.interval.max(engine.swarm_interval), engine.timeout);
-            self.service(about, &settings, secrets, vec![&SWARM_NODE, &SWARM_SERVICE], Swarm::new)
+            let named = (settings.clone(), config.hosts.clone());
+            let make = |(settings, hosts), clock| Ok(Swarm::new(settings, clock)?.naming(hosts));
+            self.service(about, &named, secrets, vec![&SWARM_NODE, &SWARM_SERVICE], make)
         });
         let host = config.host.iter().map(|host| self.host(host));
         let exporters = config.exporters.iter().map(|target| {

@@ -13,6 +13,7 @@ use super::section::Section;
 use super::timing::{Timing, read_timing};
 use super::tls::{TlsMaterial, TlsPaths};
 use super::{check_name, seconds};
+use crate::source::host_names::HostNames;
 
 /// The socket of the engine on this machine.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
@@ -66,16 +67,17 @@ pub(super) fn read_targets(
     sections: Option<Vec<Section<'_>>>,
     common: Timing,
     environment: &Environment,
+    hosts: &HostNames,
     faults: &Faults,
     notes: &mut Vec<String>,
 ) -> Vec<DockerTarget> {
     let Some(sections) = sections else {
-        return from_environment(common, environment, faults, notes).into_iter().collect();
+        return from_environment(common, environment, hosts, faults, notes).into_iter().collect();
     };
     let mut targets: Vec<(usize, DockerTarget)> = Vec::new();
     for (index, section) in sections.into_iter().enumerate() {
         let place = section.path_of("name");
-        let Some(target) = read_target(section, common, environment) else { continue };
+        let Some(target) = read_target(section, common, environment, hosts) else { continue };
         if let Some((first, _)) = targets.iter().find(|(_, other)| other.name == target.name) {
             let name = &target.name;
             faults.add(place, format!("{name:?} is also the name of source.docker[{first}]; give each its own name"));
@@ -89,6 +91,7 @@ pub(super) fn read_targets(
 fn from_environment(
     common: Timing,
     environment: &Environment,
+    hosts: &HostNames,
     faults: &Faults,
     notes: &mut Vec<String>,
 ) -> Option<DockerTarget> {
@@ -98,7 +101,7 @@ fn from_environment(
             return None;
         }
         let url = DockerUrl::Unix(DEFAULT_SOCKET.into());
-        return Some(plain_target(environment.machine_name().to_owned(), url, None, common));
+        return Some(plain_target(hosts.name_of(environment.machine_name()).to_owned(), url, None, common));
     };
     let verify = environment.variable("DOCKER_TLS_VERIFY").is_some();
     let wish = if verify { TlsWish::Given } else { TlsWish::None };
@@ -119,7 +122,7 @@ fn from_environment(
     } else {
         None
     };
-    let name = url.host().unwrap_or(environment.machine_name()).to_owned();
+    let name = hosts.name_of(url.host().unwrap_or(environment.machine_name())).to_owned();
     if let Err(message) = check_name(&name) {
         faults.add("DOCKER_HOST", format!("{message}; write a [[source.docker]] with a name of its own"));
         return None;
@@ -151,7 +154,12 @@ struct Place {
     default_name: String,
 }
 
-fn read_target(mut section: Section<'_>, common: Timing, environment: &Environment) -> Option<DockerTarget> {
+fn read_target(
+    mut section: Section<'_>,
+    common: Timing,
+    environment: &Environment,
+    hosts: &HostNames,
+) -> Option<DockerTarget> {
     let name = section.text("name").map(str::to_owned);
     let place = read_place(&mut section, environment);
     let timing = read_timing(&mut section, common);
@@ -170,13 +178,11 @@ fn read_target(mut section: Section<'_>, common: Timing, environment: &Environme
     let name = match (name, &place) {
         (Some(name), _) => check_name(&name).map_err(|message| section.fault("name", message)).ok().map(|()| name),
         (None, None) => None,
-        (None, Some(place)) => match check_name(&place.default_name) {
-            Ok(()) => Some(place.default_name.clone()),
-            Err(message) => {
-                section.fault("name", format!("needed here: {message}"));
-                None
-            }
-        },
+        (None, Some(place)) => {
+            let name = hosts.name_of(&place.default_name);
+            let checked = check_name(name).map_err(|message| section.fault("name", format!("needed here: {message}")));
+            checked.ok().map(|()| name.to_owned())
+        }
     };
     section.finish();
     let (name, place) = (name?, place?);
