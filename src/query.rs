@@ -11,6 +11,7 @@ pub mod evaluate;
 pub mod explain;
 pub mod filter;
 pub mod frame;
+pub mod import;
 pub mod operand;
 pub mod request;
 pub mod samples;
