@@ -1,5 +1,4 @@
 -- Ends what no target lists any more and has no end, which only imports leave: at its target's next good poll.
--- plan: scan (all of a kind, once an import)
 UPDATE entity
 SET ended_ms = (
     SELECT poll.started_ms

@@ -327,8 +327,8 @@ fn there_and_back(case: &Case) {
         entities.map(|entity| (entity.identity, entity.ended.is_some())).collect::<BTreeMap<_, _>>()
     };
     let (there, here) = (ended(&origin), ended(&whole));
-    for (identity, is_ended) in &here {
-        // One that was born while polls failed, and one that was never sampled, are not in a CSV.
+    // What is listed without a sample at last is taken for gone: a CSV does not tell it.
+    for (identity, is_ended) in here.iter().filter(|_| case.is_regular) {
         assert_eq!(there.get(identity), Some(is_ended), "{identity:?}");
     }
 

@@ -16,7 +16,7 @@ use super::queries::{self, fill};
 use super::read::During;
 use super::sealed::Sealed;
 use super::windows::{ENTITIES_END, block_start_ms, bounded};
-use super::{FILE_ID, retention};
+use super::{FILE_ID, migrations, retention};
 use crate::model::event::EVENT_TYPES;
 use crate::model::{Kind, Severity, Timestamp};
 use crate::store::{CheckReport, Progress, StoreError};
@@ -50,6 +50,7 @@ pub(super) fn run(
     part(&mut report, "the pages", |report| integrity(connection, report));
     step("tables", 0, 0)?;
     part(&mut report, "counting", |report| counts(connection, report));
+    part(&mut report, "the schema", |report| schema(connection, report));
     part(&mut report, "references", |report| references(connection, report));
     part(&mut report, "settings of the store's own", |report| settings(connection, report));
     for (sql, what) in LISTED {
@@ -57,6 +58,7 @@ pub(super) fn run(
     }
     part(&mut report, "entities", |report| identities(connection, kinds, report));
     part(&mut report, "attributes", |report| attribute_sets(connection, report));
+    part(&mut report, "polls", |report| poll_texts(connection, report));
     part(&mut report, "events", |report| events(connection, report));
     for kind in kinds {
         part(&mut report, kind.name, |report| rows(connection, kind, report));
@@ -120,6 +122,45 @@ fn counts(connection: &Connection, report: &mut CheckReport) -> rusqlite::Result
         report.events = number(row, 3)?;
         Ok(())
     })
+}
+
+/// What the migrations make is there as they made it.
+fn schema(connection: &Connection, report: &mut CheckReport) -> rusqlite::Result<()> {
+    let all = |connection: &Connection| -> rusqlite::Result<HashMap<String, String>> {
+        let mut statement = connection.prepare(queries::CHECK_SCHEMA)?;
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    };
+    let mut made = Connection::open_in_memory()?;
+    if let Err(error) = migrations::apply(&mut made, migrations::STEPS) {
+        report.fault(format!("schema: it cannot be made to compare with: {error}"));
+        return Ok(());
+    }
+    let found = all(connection)?;
+    for (name, sql) in all(&made)? {
+        if found.get(&name) != Some(&sql) {
+            report.fault(format!("schema: {name} is not as it was made"));
+        }
+    }
+    Ok(())
+}
+
+/// Texts that nothing else reads.
+fn poll_texts(connection: &Connection, report: &mut CheckReport) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(queries::CHECK_POLL_TEXTS)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let is_text = row.get::<_, Option<String>>(1).is_ok();
+        let is_list = row.get::<_, String>(2).is_ok_and(|missing| codec::decode_list(&missing).is_some());
+        if !is_text || !is_list {
+            report.fault(format!("poll {}: its texts are not texts", row.get::<_, i64>(0)?));
+        }
+    }
+    let mut statement = connection.prepare(queries::TARGETS_ALL)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        row.get::<_, String>(1)?;
+    }
+    Ok(())
 }
 
 fn references(connection: &Connection, report: &mut CheckReport) -> rusqlite::Result<()> {
@@ -199,6 +240,7 @@ fn events(connection: &Connection, report: &mut CheckReport) -> rusqlite::Result
         let (event_type, severity): (String, String) = (row.get(1)?, row.get(2)?);
         let entity = row.get_ref(4)?.as_blob_or_null()?;
         let details: String = row.get(5)?;
+        let (_, _): (String, String) = (row.get(6)?, row.get(7)?);
         let is_right = EVENT_TYPES.contains(&event_type.as_str())
             && Severity::from_name(&severity).is_some()
             && entity.is_none_or(|entity| codec::decode_identity(entity).is_some())

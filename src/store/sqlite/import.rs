@@ -1,4 +1,5 @@
-//! Samples from elsewhere, in bulk: those of windows that have settled go straight into blocks, others become rows.
+//! Samples from elsewhere, in bulk, straight into blocks: of a day where that has settled, else of the windows that rows
+//! are sealed by. What is recorded into the same window is put together with them when it is sealed.
 //!
 //! # What is put together
 //! - *Target*: an entity that is known keeps the target that sees it. Another gets that of an entity of its kind that
@@ -238,12 +239,11 @@ impl<'a> Batch<'a> {
     /// The window that a sample is to be kept in.
     fn window(&self, entity: i64, at_ms: i64) -> rusqlite::Result<Window> {
         let now = self.import.now;
-        let day = Windows::around(at_ms, self.windows.merge_ms);
-        let (mut start_ms, mut end_ms) = day;
-        let mut keep = Keep::Merged;
+        let (mut start_ms, mut end_ms) = Windows::around(at_ms, self.windows.merge_ms);
+        let mut is_merged = true;
         if !self.windows.is_ripe(end_ms, now) {
             (start_ms, end_ms) = Windows::around(at_ms, self.windows.seal_ms);
-            keep = if self.windows.is_ripe(end_ms, now) { Keep::Sealed } else { Keep::Rows };
+            is_merged = false;
         }
         // One that was made by other lengths stays as long as it is.
         let sealed = Sealed::new(self.connection, self.import.kind, entity, &[])?;
@@ -251,10 +251,10 @@ impl<'a> Batch<'a> {
             let (old_start_ms, old_end_ms) = (block_start_ms(stored.id), stored.end_ms);
             if old_start_ms < start_ms || old_end_ms > end_ms {
                 (start_ms, end_ms) = (old_start_ms, old_end_ms);
-                keep = Keep::Merged;
+                is_merged = true;
             }
         }
-        Ok(Window { start_ms, end_ms, keep })
+        Ok(Window { start_ms, end_ms, is_merged })
     }
 
     fn take_window(
@@ -277,7 +277,6 @@ impl<'a> Batch<'a> {
                 used.insert(poll);
             }
         }
-        let is_row = matches!(window.keep, Keep::Rows);
         let kept = Kept { batch: self, entity, is_known: group.entity.is_some() };
         let mut fresh: Vec<(&Sample, Taken)> = Vec::new();
         let mut left_out = 0_u64;
@@ -297,7 +296,7 @@ impl<'a> Batch<'a> {
         }
         if let Some(polls) = self.polls.get_mut(&group.target) {
             for sample in taken_of {
-                fresh.push((sample, polls.take(sample.at.ms(), is_row, &used, &mut last_poll)));
+                fresh.push((sample, polls.take(sample.at.ms(), &used, &mut last_poll)));
             }
         }
         self.last_poll = last_poll;
@@ -308,9 +307,6 @@ impl<'a> Batch<'a> {
         let (Some(first), Some(last)) = (fresh.first(), fresh.last()) else { return Ok(()) };
         brought.first = brought.first.or(Some((first.1, first.0.at.ms())));
         brought.last = Some((last.1, last.0.at.ms()));
-        if is_row {
-            return fresh.iter().try_for_each(|(sample, taken)| self.insert_row(entity, sample, taken));
-        }
         let mut whole = self.samples(&fresh);
         for (id, samples) in old {
             whole.append(&mut samples.as_ref().clone());
@@ -325,23 +321,16 @@ impl<'a> Batch<'a> {
             );
             return Err(Damage(message).into());
         }
-        let is_merged = matches!(window.keep, Keep::Merged);
         let (start_ms, end_ms) = (window.start_ms, window.end_ms);
-        seal::insert(self.connection, self.import.kind, &self.layout, entity, (start_ms, end_ms), is_merged, &whole)
-    }
-
-    fn insert_row(&self, entity: i64, sample: &Sample, taken: &Taken) -> rusqlite::Result<()> {
-        let mut insert = self.connection.prepare_cached(&self.queries.sample_insert)?;
-        insert.raw_bind_parameter(1, taken.id)?;
-        insert.raw_bind_parameter(2, entity)?;
-        insert.raw_bind_parameter(3, sample.at.ms())?;
-        insert.raw_bind_parameter(4, sample.since.map(Timestamp::ms))?;
-        for (index, column) in self.import.kind.columns.iter().enumerate() {
-            let value = sample.values.get(index).copied().unwrap_or_default();
-            insert.raw_bind_parameter(index + 5, codec::encode_value(column, value))?;
-        }
-        insert.raw_execute()?;
-        Ok(())
+        seal::insert(
+            self.connection,
+            self.import.kind,
+            &self.layout,
+            entity,
+            (start_ms, end_ms),
+            window.is_merged,
+            &whole,
+        )
     }
 
     /// Samples as columns.
@@ -406,19 +395,11 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// How a window's samples are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Keep {
-    Merged,
-    Sealed,
-    Rows,
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Window {
     start_ms: i64,
     end_ms: i64,
-    keep: Keep,
+    is_merged: bool,
 }
 
 /// The samples of an entity that are in the file.

@@ -46,12 +46,14 @@ queries! {
     CHECK_EVENTS = "check_events";
     CHECK_IDENTITIES = "check_identities";
     CHECK_INTEGRITY = "check_integrity";
+    CHECK_POLL_TEXTS = "check_poll_texts";
     CHECK_POLLS = "check_polls";
     CHECK_POLLS_BETWEEN = "check_polls_between";
     CHECK_REFERENCES = "check_references";
     CHECK_ROWS = "check_rows";
     CHECK_ROWS_COUNTED = "check_rows_counted";
     CHECK_ROWS_UNDER_BLOCKS = "check_rows_under_blocks";
+    CHECK_SCHEMA = "check_schema";
     CHECK_SETS = "check_sets";
     CHECK_SIGHTINGS = "check_sightings";
     ENTITIES_END_IMPORTED = "entities_end_imported";

@@ -25,7 +25,7 @@ fn a_sound_file_is_told_sound_while_it_is_written_and_after() {
     let store = recorded(&path);
     for report in [store.check(&mut |_| ControlFlow::Continue(())).unwrap(), check(&path).unwrap()] {
         assert_eq!(report.faults, Vec::<String>::new());
-        assert!(report.blocks > 20 && report.row_samples > 300 && report.block_values > 50_000, "{report:?}");
+        assert!(report.blocks > 10 && report.row_samples > 300 && report.block_values > 50_000, "{report:?}");
         assert!(report.events == 60 && report.versions > 6, "{report:?}");
     }
     let stopped = store.check(&mut |_| ControlFlow::Break(()));
@@ -62,7 +62,7 @@ fn broken_lineage_is_named() {
     changed("DELETE FROM block_layout", "layout");
     changed("DELETE FROM entity WHERE id = 2", "refers to entity that is not there");
     changed("DELETE FROM sighting WHERE entity = 2", "without sightings");
-    changed("DELETE FROM entity_version WHERE entity = 2", "orphan");
+    changed("DELETE FROM entity_version WHERE attribute_set = (SELECT max(id) FROM attribute_set)", "orphan");
     changed("UPDATE attribute_set SET body = replace(body, 'label 1', 'label 7')", "its checksum is wrong");
     changed("UPDATE entity SET identity = x'0007' WHERE id = 2", "its identity is not one");
     changed("UPDATE poll SET at_min_ms = NULL WHERE at_min_ms IS NOT NULL", "no reader finds it");
@@ -94,9 +94,10 @@ fn dump(path: &Path) -> rusqlite::Result<BTreeMap<String, Vec<Vec<SqlValue>>>> {
     Ok(dump)
 }
 
-/// Tables whose rows nothing else repeats: a changed number in one of them is as likely as the one before.
-const WITHOUT_WITNESS: [&str; 8] =
-    ["poll", "event", "sighting", "entity_version", "entity", "target", "meta", "sqlite_sequence"];
+/// Tables whose rows nothing else repeats: a changed number in one of them is as likely as the one before. Of the
+/// schema these are the kinds that only tests know.
+const WITHOUT_WITNESS: [&str; 9] =
+    ["poll", "event", "sighting", "entity_version", "entity", "target", "meta", "sqlite_sequence", "sqlite_schema"];
 
 /// Flips bits at places drawn at random. Each flip must be named, or change nothing that is kept, or be a single value of
 /// a row that has no second witness. Gives how many of each.

@@ -72,8 +72,6 @@ struct Poll {
     seen_until_ms: i64,
     interval_ms: i64,
     clock_offset_ms: i64,
-    /// Oldest of its samples that are rows.
-    at_min_ms: Option<i64>,
     at_max_ms: Option<i64>,
     is_new: bool,
     /// Samples that were added.
@@ -90,15 +88,12 @@ impl Poll {
         at > self.started_ms.saturating_add((self.interval_ms / 2).clamp(1, HALF_INTERVAL_MAX_MS))
     }
 
-    fn add(&mut self, at: i64, is_row: bool) -> Taken {
+    fn add(&mut self, at: i64) -> Taken {
         if self.is_new {
             self.started_ms = self.started_ms.min(at);
         }
         self.seen_until_ms = self.seen_until_ms.max(at);
         self.at_max_ms = self.at_max_ms.max(Some(at));
-        if is_row {
-            self.at_min_ms = Some(self.at_min_ms.map_or(at, |at_min_ms| at_min_ms.min(at)));
-        }
         self.added = self.added.saturating_add(1);
         Taken {
             id: self.id,
@@ -143,8 +138,7 @@ impl Polls {
                         seen_until_ms: row.get(2)?,
                         interval_ms: row.get(3)?,
                         clock_offset_ms: row.get(4)?,
-                        at_min_ms: row.get(5)?,
-                        at_max_ms: row.get(6)?,
+                        at_max_ms: row.get(5)?,
                         is_new: false,
                         added: 0,
                     })
@@ -160,7 +154,7 @@ impl Polls {
     }
 
     /// The poll of the entity's next sample: not one that took another of it.
-    pub(super) fn take(&mut self, at: i64, is_row: bool, used: &HashSet<i64>, last_id: &mut i64) -> Taken {
+    pub(super) fn take(&mut self, at: i64, used: &HashSet<i64>, last_id: &mut i64) -> Taken {
         while let Some(poll) = self.list.get(self.cursor) {
             if !poll.is_over(at) && !used.contains(&poll.id) {
                 break;
@@ -181,7 +175,7 @@ impl Polls {
             let position = self.cursor.saturating_add(skip);
             if let Some(poll) = self.list.get_mut(position) {
                 self.cursor = position.saturating_add(1);
-                return poll.add(at, is_row);
+                return poll.add(at);
             }
         }
         *last_id = last_id.saturating_add(1);
@@ -191,12 +185,11 @@ impl Polls {
             seen_until_ms: at,
             interval_ms: self.interval_at(at),
             clock_offset_ms: 0,
-            at_min_ms: None,
             at_max_ms: None,
             is_new: true,
             added: 0,
         };
-        let taken = poll.add(at, is_row);
+        let taken = poll.add(at);
         self.fresh.push(poll);
         taken
     }
@@ -230,12 +223,12 @@ impl Polls {
                     ":duration_ms": poll.seen_until_ms.saturating_sub(poll.started_ms),
                     ":interval_ms": poll.interval_ms, ":bytes": 0, ":outcome": Outcome::Ok.name(), ":error": None::<String>,
                     ":missing": "[]", ":clock_offset_ms": poll.clock_offset_ms, ":seen_until_ms": poll.seen_until_ms,
-                    ":samples": poll.added, ":at_min_ms": poll.at_min_ms, ":at_max_ms": poll.at_max_ms,
+                    ":samples": poll.added, ":at_min_ms": None::<i64>, ":at_max_ms": poll.at_max_ms,
                 })?;
             } else {
                 join.execute(named_params! {
                     ":id": poll.id, ":started_ms": poll.started_ms, ":seen_until_ms": poll.seen_until_ms,
-                    ":samples": poll.added, ":at_min_ms": poll.at_min_ms, ":at_max_ms": poll.at_max_ms,
+                    ":samples": poll.added, ":at_max_ms": poll.at_max_ms,
                 })?;
             }
         }
@@ -272,13 +265,13 @@ mod tests {
     #[test]
     fn samples_near_each_other_are_of_one_poll_and_one_entity_has_one_of_each() {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch("CREATE TABLE poll (id, target, started_ms, seen_until_ms, interval_ms, clock_offset_ms, at_min_ms, at_max_ms, outcome)").unwrap();
+        connection.execute_batch("CREATE TABLE poll (id, target, started_ms, seen_until_ms, interval_ms, clock_offset_ms, at_max_ms, outcome)").unwrap();
         let mut polls = Polls::load(&connection, 1, (0, 100_000), Gaps::default(), Some(10_000)).unwrap();
         let (mut last_id, none) = (0, HashSet::new());
         let mut check = |entity: &[(i64, i64)], used: &HashSet<i64>| {
             polls.begin();
             for (at, expected) in entity {
-                assert_eq!(polls.take(*at, false, used, &mut last_id).id, *expected, "{at}");
+                assert_eq!(polls.take(*at, used, &mut last_id).id, *expected, "{at}");
             }
             polls.end();
         };

@@ -16,6 +16,8 @@ use crate::store::{HOUR_MS, StoreError, VERSIONS_PER_HOUR_MAX};
 pub(super) struct Versions {
     kept: BTreeMap<i64, Attributes>,
     now: BTreeMap<i64, Attributes>,
+    /// The oldest of the samples that said something.
+    said_from_ms: Option<i64>,
 }
 
 /// When the samples are that were kept before.
@@ -38,10 +40,10 @@ impl Versions {
             let versions = read::versions(connection, kind, entity, TimeRange::ALL, &mut read::Sets::new())?;
             kept.extend(versions.into_iter().map(|version| (version.from.ms(), (*version.attributes).clone())));
         }
-        Ok(Versions { now: kept.clone(), kept })
+        Ok(Versions { now: kept.clone(), kept, said_from_ms: None })
     }
 
-    /// Takes what a sample says about the attributes of these names. Says whether it was left out: too many changes.
+    /// Takes what a sample, later than those before, says about the attributes of these names. Says whether it was left out: too many changes.
     pub(super) fn say(
         &mut self,
         at_ms: i64,
@@ -49,6 +51,7 @@ impl Versions {
         said: &Attributes,
         neighbours: &impl Neighbours,
     ) -> rusqlite::Result<bool> {
+        let said_from_ms = *self.said_from_ms.get_or_insert(at_ms);
         let in_force = self.now.range(..=at_ms).next_back().or_else(|| self.now.first_key_value());
         let Some((from_ms, in_force)) = in_force else {
             self.now.insert(at_ms, said.clone());
@@ -71,10 +74,12 @@ impl Versions {
             return Ok(true);
         }
         // What was learnt first held from the start, and still does for what was there.
-        if at_ms < from_ms
-            && let Some(oldest_ms) = neighbours.oldest_before(at_ms)?
-        {
-            self.now.insert(oldest_ms, old.clone());
+        let is_first = self.now.first_key_value().is_some_and(|(first_ms, _)| *first_ms == from_ms);
+        if is_first && at_ms <= from_ms {
+            let oldest_ms = neighbours.oldest_before(at_ms)?.unwrap_or(at_ms).min(said_from_ms);
+            if oldest_ms < at_ms {
+                self.now.insert(oldest_ms, old.clone());
+            }
         }
         let next_version_ms = self.now.range(at_ms.saturating_add(1)..).next().map(|(from_ms, _)| *from_ms);
         if let Some(next_ms) = neighbours.next_after(at_ms)?
@@ -171,7 +176,7 @@ mod tests {
             let before: Vec<i64> = if kept.is_empty() { Vec::new() } else { before.into_iter().collect() };
             let said: BTreeMap<i64, u8> = said.into_iter().filter(|(at_ms, _)| !before.contains(at_ms)).collect();
             let neighbours = Before(before.clone());
-            let mut told = Versions { now: kept.clone(), kept: kept.clone() };
+            let mut told = Versions { now: kept.clone(), kept: kept.clone(), said_from_ms: None };
             for (at_ms, app) in &said {
                 prop_assert!(!told.say(*at_ms, &["app"], &named(*app, 0), &neighbours).unwrap());
             }
