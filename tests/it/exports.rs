@@ -228,7 +228,8 @@ fn nothing_is_printed_twice_when_a_clock_is_put_back() {
     use tachograph::model::Outcome;
     // Every ten minutes over both changes of clock in Berlin.
     let interval_ms = 600_000;
-    let spans = [("2026-03-28", "2026-03-31", 71, [24, 23, 24]), ("2026-10-24", "2026-10-27", 73, [24, 25, 24])];
+    let spans =
+        [("2026-03-28", "2026-03-31", 71, [24.0, 23.0, 24.0]), ("2026-10-24", "2026-10-27", 73, [24.0, 25.0, 24.0])];
     let begin = parse_ms("2026-03-27T00:00:00Z");
     let end = parse_ms("2026-10-28T00:00:00Z");
     let ends = (parse_ms("2026-04-01T00:00:00Z"), parse_ms("2026-10-23T00:00:00Z"));
