@@ -31,3 +31,4 @@ mod promises;
 mod readme;
 mod real;
 mod signals;
+mod year;

@@ -104,11 +104,6 @@ impl Recorder {
         Store::Sqlite(Sqlite::open_read_only(&self.directory.join("store.db"), KINDS).unwrap())
     }
 
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// Ends it with SIGKILL and starts it again on the same file.
     #[track_caller]
     pub(crate) fn kill_and_restart(&mut self) {
