@@ -17,7 +17,7 @@ mod failures;
 mod kinds;
 mod observe;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod wire;
 
 pub use kinds::{SWARM_NODE, SWARM_SERVICE};

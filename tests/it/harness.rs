@@ -5,9 +5,11 @@ pub(crate) mod machine;
 pub(crate) mod reaper;
 pub(crate) mod recorder;
 pub(crate) mod seeded;
+pub(crate) mod service;
 pub(crate) mod table;
 pub(crate) mod time;
 
 pub(crate) use recorder::Recorder;
 pub(crate) use seeded::Served;
+pub(crate) use service::Service;
 pub(crate) use table::Table;

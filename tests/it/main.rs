@@ -24,5 +24,6 @@ mod kinds;
 mod layers;
 mod load;
 mod numbers;
+mod pages;
 mod readme;
 mod real;

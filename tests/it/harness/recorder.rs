@@ -26,7 +26,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Starts a recorder with these sources (TOML) and waits until it is ready.
+    /// Starts a recorder with these sources (TOML; `{address}` is where it listens itself) and waits until it is ready.
     #[track_caller]
     pub(crate) fn start(sources: &str) -> Recorder {
         Recorder::start_in(&reaper::directory(), sources, None)
@@ -37,6 +37,7 @@ impl Recorder {
     pub(crate) fn start_in(directory: &Path, sources: &str, network: Option<&Path>) -> Recorder {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let store = directory.join("store.db");
+        let sources = sources.replace("{address}", &address.to_string());
         let config = format!("[server]\nlisten = \"{address}\"\n\n[store]\npath = {store:?}\n\n{sources}\n");
         std::fs::write(directory.join("config.toml"), config).unwrap();
         let child = launch(directory, network);
