@@ -80,6 +80,14 @@ fn answer(mut stream: TcpStream, has_gone: bool) -> std::io::Result<()> {
                 stream.write_all(b"endless{a=\"1\"} 1\n")?;
             }
         }
+        "/bomb" => reply(&mut stream, text, "Content-Encoding: gzip\r\n", &gzip("bomb 1\n".repeat(1 << 21).as_bytes())),
+        "/slow" => {
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: {text}\r\nConnection: close\r\n\r\n")?;
+            loop {
+                stream.write_all(b"slow 1\n")?;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
         "/malformed" => {
             let page = "good 1\nno number\nunclosed{a=\"1 2\n# TYPE bad countr\nalso_good{a=\"b\"} 2\n";
             reply(&mut stream, text, "", page.as_bytes())
@@ -149,6 +157,8 @@ fn pages_that_are_malformed_huge_or_endless_are_named_and_harm_no_other() {
         // A debug build on a busy machine takes some seconds for so many.
         ("many", "12s", "timeout = \"11s\"\nseries_max = 9000"),
         ("endless", "2s", "reply_max = \"1MiB\""),
+        ("bomb", "2s", "reply_max = \"1MiB\""),
+        ("slow", "2s", ""),
         ("malformed", "2s", ""),
         ("twice", "2s", ""),
         ("html", "2s", ""),
@@ -177,13 +187,16 @@ fn pages_that_are_malformed_huge_or_endless_are_named_and_harm_no_other() {
         assert!(target["last_error"].as_str().unwrap().contains(said), "{target:#}");
     };
     fails("endless", "too_large", "larger than");
+    fails("bomb", "too_large", "larger than");
+    fails("slow", "timeout", "no whole reply in time");
     fails("html", "malformed", "this is no page of metrics");
     for name in ["many", "malformed", "twice"] {
         let target = target(&recorder, name);
         assert_eq!((&target["last_outcome"], &target["up"]), (&"partial".into(), &true.into()), "{target:#}");
     }
-    assert_eq!(series(&recorder, "endless"), []);
-    assert_eq!(series(&recorder, "html"), []);
+    for name in ["endless", "bomb", "slow", "html"] {
+        assert_eq!(series(&recorder, name), [], "{name}");
+    }
     let names = |name: &str| series(&recorder, name).into_iter().map(|(shown, ..)| shown).collect::<Vec<_>>();
     assert_eq!(names("malformed"), ["also_good{a=\"b\"}", "good"]);
     assert_eq!(names("twice"), ["x{a=\"1\",b=\"2\"}", "y"]);

@@ -12,6 +12,9 @@ const REMOTE: &str = "remote";
 const KINDS: [&str; 4] = ["host", "host_device", "host_interface", "host_filesystem"];
 const SEEN_WITHIN: Duration = Duration::from_secs(60);
 
+/// Facts that both tell.
+const FACTS: [&str; 4] = ["hostname", "kernel", "architecture", "os"];
+
 /// Numbers of one instant: what comes and goes in between two readings of a machine at work.
 const MOMENTARY: [&str; 8] = [
     "processes",
@@ -94,6 +97,12 @@ fn a_node_exporter_tells_the_same_of_a_machine_as_its_own_proc() {
     });
     drop(service);
 
+    let facts = |host: &str| {
+        let answer = recorder.json(&format!("/api/v1/entities/host?host={host}&start=-1h&end={LATER}"));
+        let attributes = &answer["entities"][0]["attributes"];
+        FACTS.map(|name| (name, attributes[name].clone()))
+    };
+    assert_eq!(facts(LOCAL), facts(REMOTE));
     for kind in KINDS {
         let described = recorder.json(&format!("/api/v1/kinds/{kind}"));
         // What is derived from them needs no comparison of its own.
