@@ -27,6 +27,7 @@ mod kinds;
 mod layers;
 mod load;
 mod numbers;
+mod pages;
 mod promises;
 mod readme;
 mod real;

@@ -43,7 +43,7 @@ pub(crate) struct Access {
 }
 
 impl Recorder {
-    /// Starts a recorder with these sources (TOML) and waits until it is ready.
+    /// Starts a recorder with these sources (TOML; `{address}` is where it listens itself) and waits until it is ready.
     #[track_caller]
     pub(crate) fn start(sources: &str) -> Recorder {
         Recorder::start_in(&reaper::directory(), sources, None)
@@ -205,6 +205,7 @@ impl Drop for Recorder {
 fn write_config(directory: &Path, address: SocketAddr, access: &Access, sources: &str) {
     let store = directory.join("store.db");
     let server = format!("[server]\nlisten = \"{address}\"\n{}\n", access.server);
+    let sources = sources.replace("{address}", &address.to_string());
     std::fs::write(directory.join("config.toml"), format!("{server}\n[store]\npath = {store:?}\n\n{sources}\n"))
         .unwrap();
 }
