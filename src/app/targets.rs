@@ -22,7 +22,7 @@ use crate::source::attribution::Book;
 use crate::source::docker::kinds::{CONTAINER, CONTAINER_DEVICE, CONTAINER_INTERFACE, ENGINE, IMAGE_KIND};
 use crate::source::docker::{self, Docker, Images};
 use crate::source::host::{Exporter, HOST, HOST_DEVICE, HOST_FILESYSTEM, HOST_INTERFACE, Host};
-use crate::source::http::{Credentials, SetupError, Tls};
+use crate::source::http::{SetupError, Tls};
 use crate::source::marathon::Marathon;
 use crate::source::marathon::kinds::{MARATHON, MARATHON_APP};
 use crate::source::mesos::{self, MasterSource};
@@ -243,8 +243,7 @@ impl Planner {
     /// The four targets of a cluster, which share what they learn.
     fn mesos(&self, cluster: &MesosTarget) -> Vec<Planned> {
         let settings = &cluster.settings;
-        let fingerprint =
-            format!("{settings:?} {}", secrets_fingerprint(settings.tls.as_ref(), settings.credentials.as_ref()));
+        let fingerprint = format!("{settings:?} {}", fingerprint(&(&settings.tls, &settings.credentials)));
         let group = Arc::new(mesos::Cluster::new(settings.clone(), self.clock.clone(), Arc::clone(&self.book)));
         let address = match &settings.masters {
             MasterSource::Listed(urls) => urls.join(", "),
@@ -293,7 +292,7 @@ impl Planner {
 
     fn marathon(&self, target: &MarathonTarget) -> Planned {
         let settings = target.settings.clone();
-        let secrets = secrets_fingerprint(settings.tls.as_ref(), settings.credentials.as_ref());
+        let secrets = fingerprint(&(&settings.tls, &settings.credentials));
         let (clock, book) = (self.clock.clone(), Arc::clone(&self.book));
         let target = Target {
             name: TargetName::new("marathon", &settings.name),
@@ -317,7 +316,7 @@ impl Planner {
             address: settings.servers.join(", "),
             interval: settings.interval,
             timeout: target.timeout,
-            fingerprint: format!("{settings:?} {}", secrets_fingerprint(settings.tls.as_ref(), None)),
+            fingerprint: format!("{settings:?} {}", fingerprint(&settings.tls)),
             build: Arc::new(move || {
                 let zookeeper = ZooKeeper::new(settings.clone(), clock.clone());
                 Ok(Box::new(zookeeper.map_err(|error| Failures(&error).to_string())?) as Box<dyn Source>)
@@ -325,19 +324,6 @@ impl Planner {
         };
         Planned { target, kinds: vec![&ZOOKEEPER, &METRIC] }
     }
-}
-
-/// Tells whether certificates or credentials changed; their texts stay out of it.
-fn secrets_fingerprint(tls: Option<&Tls>, credentials: Option<&Credentials>) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    tls.map(|tls| (&tls.ca, &tls.cert, &tls.key)).hash(&mut hasher);
-    match credentials {
-        None => {}
-        Some(Credentials::Basic { user, password }) => (user, password).hash(&mut hasher),
-        Some(Credentials::Bearer(token)) => token.hash(&mut hasher),
-    }
-    hasher.finish()
 }
 
 fn docker_settings(engine: &DockerTarget) -> docker::Settings {
