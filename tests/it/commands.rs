@@ -49,7 +49,7 @@ fn answers_are_those_of_the_http_api_byte_for_byte() {
     let Recorded { recorder, start_ms, end_ms, .. } = recorded();
     let range = [format!("start={start_ms}"), format!("end={end_ms}")];
     let (range_query, instant) = (range.join("&"), format!("at={end_ms}"));
-    let diff = format!("from={start_ms}&to={end_ms}&window=4s&kinds=container");
+    let diff = format!("from={}&to={end_ms}&window=10s&kinds=container", start_ms - 30_000);
     let cases: [(&[&str], String); 6] = [
         (
             &["query", "container", "step=1s", "fields=cpu_cores", "--format", "csv"],
