@@ -23,6 +23,7 @@ use crate::store::{EntityQuery, EventQuery, EventRecord, Fetch, Store, StoreErro
 mod certificate;
 mod diff;
 mod explain;
+mod planning;
 mod seen;
 mod snapshot;
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod tests;
 
 pub use diff::diff;
 pub use explain::explain;
+pub use planning::{capacity, headroom};
 pub use snapshot::AsOf;
 
 /// A run is at most a day, so that one entity's columns fit a few megabytes whatever the range.

@@ -72,6 +72,11 @@ pub trait Source: Send {
         &[]
     }
 
+    /// Whether of those it wants only what its newest good poll listed, and nothing that lived but was not looked at.
+    fn recalls_only_listed(&self) -> bool {
+        false
+    }
+
     /// Takes back what was stored of a living entity of one of those kinds, by polls of the same target.
     fn recall(&mut self, _kind: &'static Kind, _entity: &EntityRecord) {}
 

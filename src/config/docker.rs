@@ -22,6 +22,10 @@ const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 const SLOW_INTERVAL: Duration = seconds(600);
 /// Seldom at most once a minute, at least once a week.
 const SLOW_INTERVAL_RANGE: std::ops::RangeInclusive<Duration> = seconds(60)..=seconds(7 * 86_400);
+/// How often a swarm is asked: its lists change when somebody deploys or something fails.
+const SWARM_INTERVAL: Duration = seconds(30);
+/// Not more often than anything else that is polled, at least once a day.
+const SWARM_INTERVAL_RANGE: std::ops::RangeInclusive<Duration> = seconds(2)..=seconds(86_400);
 /// Stats of one engine asked for at once: one loop in the engine serves them all, and more only queue there.
 const IN_FLIGHT: u32 = 256;
 /// A list of some thousand containers is a few MiB.
@@ -54,6 +58,8 @@ pub struct DockerTarget {
     pub reply_bytes_max: u64,
     /// Whether it is asked about its swarm.
     pub swarm: bool,
+    /// How often its swarm is asked for: at most as often as its containers.
+    pub swarm_interval: Duration,
 }
 
 /// The engines of the file; where it has no `[[source.docker]]`, those of the environment. What was left out is
@@ -134,6 +140,7 @@ fn plain_target(name: String, url: DockerUrl, tls: Option<TlsMaterial>, common: 
         in_flight_max: usize::try_from(IN_FLIGHT).unwrap_or(usize::MAX),
         reply_bytes_max: REPLY_BYTES_MAX,
         swarm: false,
+        swarm_interval: SWARM_INTERVAL,
     }
 }
 
@@ -164,6 +171,7 @@ fn read_target(
     let in_flight = section.integer("in_flight", IN_FLIGHT, 1..=4096);
     let reply_bytes_max = section.size("reply_max", REPLY_BYTES_RANGE).unwrap_or(REPLY_BYTES_MAX);
     let swarm = section.boolean("swarm", false);
+    let swarm_interval = section.duration("swarm_interval", SWARM_INTERVAL_RANGE).unwrap_or(SWARM_INTERVAL);
     let name = match (name, &place) {
         (Some(name), _) => check_name(&name).map_err(|message| section.fault("name", message)).ok().map(|()| name),
         (None, None) => None,
@@ -187,6 +195,7 @@ fn read_target(
         in_flight_max: usize::try_from(in_flight).unwrap_or(usize::MAX),
         reply_bytes_max,
         swarm,
+        swarm_interval,
     })
 }
 

@@ -78,6 +78,11 @@ impl<'de> Deserialize<'de> for Instant {
     }
 }
 
+/// An image's id without the name of its digest, which podman leaves out in some places.
+pub(super) fn bare(id: &str) -> &str {
+    id.strip_prefix("sha256:").unwrap_or(id)
+}
+
 /// Text that is null, absent or empty where it says nothing.
 pub(super) fn said(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
