@@ -353,3 +353,38 @@ fn fingerprint(secrets: &impl std::hash::Hash) -> u64 {
     secrets.hash(&mut hasher);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::Environment;
+    use crate::model::Timestamp;
+
+    /// What each target of a configuration is made from, by name.
+    fn fingerprints(text: &str) -> BTreeMap<String, String> {
+        let environment = Environment::fixed("here", BTreeMap::new(), BTreeMap::new());
+        let config = Config::parse(text, &environment).unwrap();
+        let recorder = recorder::Settings { host: "here".to_owned() };
+        let vitals = Arc::new(Vitals::new(Timestamp::from_ms(0)));
+        let planned = Planner::new(Clock::System, recorder, vitals).plan(&config);
+        let all = planned.into_iter().map(|planned| (planned.target.name.to_string(), planned.target.fingerprint));
+        all.collect()
+    }
+
+    #[test]
+    fn names_of_machines_make_anew_only_what_asks_for_them() {
+        let sources = "[[source.docker]]\nname = \"a\"\nurl = \"tcp://a\"\nswarm = true\n\
+                       [[source.mesos]]\nname = \"m\"\nmasters = [\"http://m:5050\"]\n\
+                       [[source.marathon]]\nname = \"m\"\nurls = [\"http://m:8080\"]\n\
+                       [[source.zookeeper]]\nname = \"z\"\nservers = [\"z:2181\"]\n";
+        let before = fingerprints(sources);
+        let after = fingerprints(&format!("hosts = {{ \"10.0.0.5\" = \"node-1\" }}\n{sources}"));
+        assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+        let changed: Vec<&str> =
+            before.iter().filter(|(name, of)| after[*name] != **of).map(|(name, _)| name.as_str()).collect();
+        let expected = ["marathon/m", "mesos-agents/m", "mesos-metrics/m", "mesos-tasks/m", "mesos/m", "swarm/a"];
+        assert_eq!(changed, expected);
+    }
+}
