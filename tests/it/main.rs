@@ -14,6 +14,7 @@
 mod harness;
 
 mod api;
+mod commands;
 mod contract;
 mod csv;
 mod exports;

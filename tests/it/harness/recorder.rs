@@ -4,7 +4,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -82,6 +82,12 @@ impl Recorder {
     /// Writes its configuration anew, with these sources; it is not told.
     pub(crate) fn configure(&self, sources: &str) {
         write_config(&self.directory, self.address, &self.access, sources);
+    }
+
+    /// Runs another command of the program with its configuration.
+    #[track_caller]
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        run_in(&self.directory, arguments)
     }
 
     /// Sends it a signal.
@@ -200,6 +206,21 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Runs a command of the program to its end, with the configuration of a directory.
+#[track_caller]
+pub(crate) fn run_in(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tachograph"))
+        .args(arguments)
+        .arg("--config")
+        .arg(directory.join("config.toml"))
+        .env_clear()
+        .env("HOME", directory)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 fn write_config(directory: &Path, address: SocketAddr, access: &Access, sources: &str) {
