@@ -3,6 +3,8 @@
 //! Must not know: how the numbers are fetched. The order of `columns` is the order in which `stats`, `info` and
 //! `images` fill [`crate::model::Sample::values`].
 
+pub mod process;
+
 use crate::model::{Attribute, AttributeType, Column, Derived, Formula, Key, Kind};
 
 const HOST: Key = Key { name: "host", help: "The engine's name in the configuration." };
