@@ -12,6 +12,7 @@ use crate::answer::AnswerError;
 use crate::app::{AppError, Failures};
 use crate::config::ConfigFaults;
 use crate::query::request::{ParameterError, UnknownKind};
+use crate::sql::SqlError;
 use crate::store::StoreError;
 
 mod check_config;
@@ -23,6 +24,7 @@ mod poll;
 mod query;
 mod recording;
 mod serve;
+mod sql;
 mod table;
 
 /// The exit code of a failure.
@@ -42,6 +44,8 @@ Examples:
   tachograph snapshot at=2026-08-21T03:12 kinds=container host=node-1
   tachograph diff around=2026-08-21T03:12 window=30m
   tachograph export host start=2026-08-01 end=2026-09-01 --output august.csv
+  tachograph sql 'SELECT host, max(memory_usage_bytes) FROM container GROUP BY host'
+  tachograph report right_sizing start=-30d margin=0.3
 
 Parameters of query, export, snapshot and diff are those of the HTTP API's /range, /samples, /snapshot and /diff.";
 
@@ -73,6 +77,10 @@ enum Command {
     Diff(instants::Arguments),
     /// Samples as recorded, as the HTTP API's /samples gives them.
     Export(export::Arguments),
+    /// Plain SQL over the recording: each kind is a table; beside them entity, event and poll.
+    Sql(sql::SqlArguments),
+    /// A report, as the HTTP API's /reports gives it; without a name the list of reports.
+    Report(sql::ReportArguments),
 }
 
 /// What query and export are asked.
@@ -166,6 +174,9 @@ pub enum CliError {
     /// The question cannot be answered.
     #[error("{0}")]
     Answer(AnswerError),
+    /// A statement or a report gives no answer.
+    #[error(transparent)]
+    Sql(Box<SqlError>),
     /// The output cannot be written.
     #[error("write {}: nothing was left behind", path.display())]
     Output {
@@ -192,6 +203,16 @@ impl From<AnswerError> for CliError {
 impl From<StoreError> for CliError {
     fn from(cause: StoreError) -> Self {
         CliError::Store(Box::new(cause))
+    }
+}
+
+impl From<SqlError> for CliError {
+    fn from(error: SqlError) -> Self {
+        match error {
+            SqlError::Parameter(fault) => fault.into(),
+            SqlError::Store(cause) => CliError::Store(cause),
+            other => CliError::Sql(Box::new(other)),
+        }
     }
 }
 
@@ -223,6 +244,8 @@ pub fn run(arguments: &Arguments) -> Result<(), CliError> {
         Some(Command::Snapshot(arguments)) => instants::snapshot(config, arguments),
         Some(Command::Diff(arguments)) => instants::diff(config, arguments),
         Some(Command::Export(arguments)) => export::run(config, arguments),
+        Some(Command::Sql(arguments)) => sql::sql(config, arguments),
+        Some(Command::Report(arguments)) => sql::report(config, arguments),
     }
 }
 

@@ -1,0 +1,212 @@
+//! One statement: prepared, bound, stepped through, its rows handed over.
+//!
+//! Must not know: reports, how rows are printed.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Batch, Connection, Error, OpenFlags, Statement, ToSql};
+
+use super::chunks::{Chunked, ChunkedTable};
+use super::guard::{STATEMENT_BYTES_MAX, close_off};
+use super::kind::KindTable;
+use super::module;
+use super::watch::Watch;
+use super::{Argument, Bounds, Database, Parameters, Part, Shared, SqlError, Take, functions};
+use crate::query::cell::Cell;
+use crate::query::request::suggestion;
+
+/// Digits of a number: as many as a float holds for certain, so that the noise of sums is not printed.
+const DIGITS_AFTER_FIRST: usize = 14;
+
+impl ToSql for Argument {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Argument::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Argument::Integer(value) => ToSqlOutput::Owned(Value::Integer(*value)),
+            Argument::Number(value) => ToSqlOutput::Owned(Value::Real(*value)),
+        })
+    }
+}
+
+/// Runs one statement and hands over its columns, then its rows, until `take` breaks off. Returns how many rows were
+/// given.
+pub fn run(
+    database: &Database,
+    statement: &str,
+    parameters: &Parameters,
+    bounds: Bounds,
+    take: &mut Take<'_>,
+) -> Result<u64, SqlError> {
+    if statement.len() > usize::try_from(STATEMENT_BYTES_MAX).unwrap_or(usize::MAX) {
+        let message = format!("the statement has more than {STATEMENT_BYTES_MAX} bytes: shorten it");
+        return Err(SqlError::Statement { line: 1, message });
+    }
+    let rows_max = bounds.rows;
+    let watch = Arc::new(Watch::new(bounds));
+    let tables = Tables::of(database);
+    let connection = open(database, &tables, &watch)
+        .map_err(|cause| SqlError::Sqlite { operation: "prepare to run a statement", cause })?;
+    step(&connection, statement, parameters, rows_max, take)
+        .map_err(|failed| watch.reason().unwrap_or_else(|| failed.told(statement, &tables)))
+}
+
+/// The names that a statement may use.
+struct Tables {
+    names: Vec<String>,
+    columns: Vec<String>,
+}
+
+impl Tables {
+    fn of(database: &Database) -> Tables {
+        let kinds = database.kinds.iter().map(|kind| kind.name.to_owned());
+        let names = kinds.chain(Chunked::ALL.iter().map(|(_, name)| (*name).to_owned())).collect();
+        let of_kinds = database.kinds.iter().flat_map(|kind| super::kind::columns(kind)).map(|column| column.name);
+        let beside = Chunked::ALL.iter().flat_map(|(table, _)| table.columns()).map(|(name, ..)| (*name).to_owned());
+        let mut columns: Vec<String> = of_kinds.chain(beside).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        Tables { names, columns }
+    }
+}
+
+/// A connection to an empty database in memory, with the tables and functions, that can do nothing but read.
+fn open(database: &Database, tables: &Tables, watch: &Arc<Watch>) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_MEMORY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_in_memory_with_flags(flags)?;
+    let shared = Arc::new(Shared { database: database.clone(), watch: Arc::clone(watch) });
+    for kind in database.kinds {
+        module::create(&connection, kind.name, Arc::new(KindTable::new(kind, Arc::clone(&shared))))?;
+    }
+    for (table, name) in Chunked::ALL {
+        module::create(&connection, name, Arc::new(ChunkedTable { table, shared: Arc::clone(&shared) }))?;
+    }
+    functions::create(&connection, database.now, watch)?;
+    close_off(&connection, tables.names.clone(), watch)?;
+    Ok(connection)
+}
+
+/// How a statement failed, before it is told.
+enum Failed {
+    Sqlite(Error),
+    Told(SqlError),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Failed::Sqlite(error)
+    }
+}
+
+fn step(
+    connection: &Connection,
+    text: &str,
+    parameters: &Parameters,
+    rows_max: u64,
+    take: &mut Take<'_>,
+) -> Result<u64, Failed> {
+    let told = |message: &str| Failed::Told(SqlError::Statement { line: 1, message: message.to_owned() });
+    let mut batch = Batch::new(connection, text);
+    let mut statement = batch.next()?.ok_or_else(|| told("there is no statement"))?;
+    if batch.next()?.is_some() {
+        return Err(told("there are several statements: ask them one by one"));
+    }
+    if statement.column_count() == 0 || !statement.readonly() {
+        return Err(Failed::Told(SqlError::Refused { what: "a statement without an answer".to_owned() }));
+    }
+    bind(&mut statement, text, parameters)?;
+    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let mut given = 0;
+    if take(Part::Columns(&names)).is_break() {
+        return Ok(given);
+    }
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        if given >= rows_max {
+            return Err(Failed::Told(SqlError::Rows { rows: rows_max }));
+        }
+        given += 1;
+        let blobs: Vec<String> =
+            (0..names.len()).map(|index| row.get_ref(index).map(hexadecimal)).collect::<Result<_, _>>()?;
+        let cells = (0..names.len()).zip(&blobs).map(|(index, blob)| row.get_ref(index).map(|value| cell(value, blob)));
+        let cells: Vec<Cell<'_>> = cells.collect::<Result<_, _>>()?;
+        if take(Part::Row(&cells)) == ControlFlow::Break(()) {
+            return Ok(given);
+        }
+    }
+    Ok(given)
+}
+
+/// Binds `:name` to what is given under that name.
+fn bind(statement: &mut Statement<'_>, text: &str, parameters: &Parameters) -> Result<(), Failed> {
+    for index in 1..=statement.parameter_count() {
+        let name = statement.parameter_name(index).map(|name| name.trim_start_matches([':', '@', '$']).to_owned());
+        let value = name.as_ref().and_then(|name| parameters.iter().find(|(known, _)| known == name));
+        let Some((_, value)) = value else {
+            let message = match name {
+                Some(ref name) => format!("the parameter :{name} is given no value"),
+                None => "parameters have names, such as :start".to_owned(),
+            };
+            let place = name.and_then(|name| text.find(&format!(":{name}")));
+            return Err(Failed::Told(SqlError::Statement { line: line_of(text, place), message }));
+        };
+        statement.raw_bind_parameter(index, value)?;
+    }
+    Ok(())
+}
+
+/// The line of a place in a text, from 1 on.
+fn line_of(text: &str, place: Option<usize>) -> usize {
+    place.and_then(|place| text.get(..place)).unwrap_or_default().matches('\n').count() + 1
+}
+
+fn hexadecimal(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        ValueRef::Text(text) if std::str::from_utf8(text).is_err() => String::from_utf8_lossy(text).into_owned(),
+        _ => String::new(),
+    }
+}
+
+fn cell<'a>(value: ValueRef<'a>, printed: &'a str) -> Cell<'a> {
+    match value {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(value) => Cell::Scaled { value, decimals: 0 },
+        ValueRef::Real(value) if value.is_finite() => {
+            let rounded = format!("{value:.DIGITS_AFTER_FIRST$e}").parse();
+            Cell::Reported(rounded.unwrap_or(value))
+        }
+        ValueRef::Real(value) => Cell::Reported(value),
+        ValueRef::Text(text) => Cell::Text(std::str::from_utf8(text).unwrap_or(printed)),
+        ValueRef::Blob(_) => Cell::Text(printed),
+    }
+}
+
+impl Failed {
+    /// What is told where the watch knows no reason.
+    fn told(self, text: &str, tables: &Tables) -> SqlError {
+        let cause = match self {
+            Failed::Told(error) => return error,
+            Failed::Sqlite(cause) => cause,
+        };
+        let (message, offset) = match &cause {
+            Error::SqlInputError { msg, offset, .. } => (msg.clone(), usize::try_from(*offset).ok()),
+            Error::SqliteFailure(_, Some(message)) => (message.clone(), None),
+            other => (other.to_string(), None),
+        };
+        let line = line_of(text, offset);
+        let advice = [("no such table: ", &tables.names), ("no such column: ", &tables.columns)];
+        let advice = advice.iter().find_map(|(what, known)| {
+            let name = message.split_once(what)?.1;
+            let name = name.rsplit('.').next().unwrap_or(name);
+            Some(suggestion(name, known))
+        });
+        let message = match advice {
+            Some(advice) => format!("{message}; {advice}"),
+            None => message,
+        };
+        SqlError::Statement { line, message }
+    }
+}
