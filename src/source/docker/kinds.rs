@@ -9,15 +9,16 @@ const HOST: Key = Key { name: "host", help: "The engine's name in the configurat
 const CONTAINER_ID: Key = Key { name: "id", help: "The container's id, 64 hexadecimal digits." };
 
 const fn fact(name: &'static str, ty: AttributeType, help: &'static str) -> Attribute {
-    Attribute { name, ty, help }
+    Attribute::new(name, ty, help)
 }
 
 const NAME: Attribute = fact("name", AttributeType::Text, "The container's name, without the leading slash.");
 const IMAGE: Attribute = fact("image", AttributeType::Text, "The image as it was named when the container was made.");
-const APP: Attribute = fact("app", AttributeType::Text, "The Marathon application the container belongs to.");
-const TASK: Attribute = fact("task", AttributeType::Text, "The Mesos or swarm task that the container is.");
-const FRAMEWORK: Attribute = fact("framework", AttributeType::Text, "The Mesos framework that started the task.");
-const AGENT: Attribute = fact("agent", AttributeType::Text, "The Mesos agent that runs the task.");
+const APP: Attribute = fact("app", AttributeType::Text, "The Marathon application the container belongs to.").late();
+const TASK: Attribute = fact("task", AttributeType::Text, "The Mesos or swarm task that the container is.").late();
+const FRAMEWORK: Attribute =
+    fact("framework", AttributeType::Text, "The Mesos framework that started the task.").late();
+const AGENT: Attribute = fact("agent", AttributeType::Text, "The Mesos agent that runs the task.").late();
 const SERVICE: Attribute =
     fact("service", AttributeType::Text, "The swarm service, or Compose project and service, of the container.");
 
@@ -64,8 +65,14 @@ pub static CONTAINER: Kind = Kind {
         fact("privileged", AttributeType::Boolean, "Whether it runs with all privileges."),
         fact("cpuset_cpus", AttributeType::Text, "The CPUs it may run on; absent where all."),
         fact("cpu_limit_cores", AttributeType::Number, "NanoCpus, or quota / period; absent without a limit."),
+        fact(
+            "cpu_allocated_cores",
+            AttributeType::Number,
+            "CPUs that Mesos allocated to its task; absent where it is none's.",
+        ),
         fact("cpu_reserved_cores", AttributeType::Number, "CpuShares / 1024; absent where not set."),
         fact("memory_max_bytes", AttributeType::Integer, "Memory limit as configured; absent without one."),
+        fact("memory_allocated_bytes", AttributeType::Integer, "Memory that Mesos allocated to its task."),
         fact("memory_reserved_bytes", AttributeType::Integer, "Soft memory limit; absent without one."),
         fact("swap_max_bytes", AttributeType::Integer, "MemorySwap - Memory; absent without a limit."),
         fact("pids_limit", AttributeType::Integer, "Most processes; absent without a limit."),

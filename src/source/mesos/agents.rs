@@ -337,24 +337,30 @@ impl Observing<'_> {
         if let Some(container) = &executor.container_id {
             // A command executor's only task has its id; whatever else is known of the container stays.
             let task = is_command(&executor).then(|| executor.id.clone());
-            let belongs =
-                Belongs { app: None, task, framework: Some(executor.framework.clone()), agent: Some(agent.id.clone()) };
+            let belongs = Belongs {
+                task,
+                framework: Some(executor.framework.clone()),
+                agent: Some(agent.id.clone()),
+                ..Belongs::default()
+            };
             self.book.note(container, belongs);
         }
         let known = executor.container_id.as_deref().and_then(|id| self.book.of_id(id)).unwrap_or_default();
         let task = known.task.or_else(|| is_command(&executor).then(|| executor.id.clone()));
         let app = known.app.or_else(|| task.as_deref().and_then(|task| self.book.app_of_task(task)));
+        // Its framework and its agent are in its identity.
+        let belongs = Belongs { app, task, framework: None, agent: None, allocated: known.allocated };
         let text = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Into::into);
-        let attributes: Attributes = [
-            ("name", text(Some(executor.name.clone()))),
-            ("agent_host", text(Some(agent.hostname.clone()))),
-            ("container_id", text(executor.container_id.clone())),
-            ("task", text(task)),
-            ("app", text(app)),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect();
+        let mut attributes: Attributes = belongs.named().collect();
+        attributes.extend(
+            [
+                ("name", text(Some(executor.name.clone()))),
+                ("agent_host", text(Some(agent.hostname.clone()))),
+                ("container_id", text(executor.container_id.clone())),
+            ]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?))),
+        );
         let mut rest = Vec::new();
         let sample = executor.numbers.map(|mut numbers| {
             let values = numbers.take(&MESOS_EXECUTOR, EXECUTOR);

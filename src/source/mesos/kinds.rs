@@ -8,7 +8,7 @@ use crate::model::{Attribute, AttributeType, Column, Derived, Formula, Key, Kind
 const CLUSTER: Key = Key { name: "cluster", help: "The cluster's name in the configuration." };
 
 const fn fact(name: &'static str, ty: AttributeType, help: &'static str) -> Attribute {
-    Attribute { name, ty, help }
+    Attribute::new(name, ty, help)
 }
 
 const fn count(name: &'static str, help: &'static str) -> Column {
@@ -288,6 +288,8 @@ pub static MESOS_EXECUTOR: Kind = Kind {
         fact("container_id", AttributeType::Text, "Its container; agents before 1.x do not tell."),
         fact("task", AttributeType::Text, "The task it is, where it runs but one."),
         fact("app", AttributeType::Text, "The Marathon application it belongs to."),
+        fact("cpu_allocated_cores", AttributeType::Number, "CPUs allocated to its tasks."),
+        fact("memory_allocated_bytes", AttributeType::Integer, "Memory allocated to its tasks."),
     ],
     columns: &[
         cpu_seconds("cpu_user_seconds_total", "cpu_user_ns", "CPU time in user mode."),

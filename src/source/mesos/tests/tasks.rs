@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fixture::*;
 use crate::model::{AttributeValue, Outcome, Timestamp, Value};
-use crate::source::attribution::container_id_in_name;
+use crate::source::attribution::{Allocated, container_id_in_name};
 use crate::source::http::CannedReply;
 
 async fn with_leader(world: &World) -> crate::source::mesos::Masters {
@@ -52,6 +52,13 @@ async fn tasks_carry_their_allocation_and_to_what_they_belong() {
         .map(|name| world.book.of_name(name).unwrap_or_else(|| panic!("{name}")))
         .collect();
     assert_eq!(known.len(), 4);
+    let shop = world.book.of_id("3d8d5583-702b-46c1-b6eb-46df523021b0").unwrap();
+    assert_eq!(shop.allocated, Allocated { cpu_milli: Some(100), memory_bytes: Some(32 << 20) });
+    // One that has ended keeps what it had, and a pod's executor has what its two tasks have.
+    assert!(known.iter().all(|belongs| belongs.allocated.memory_bytes.is_some()));
+    let [pod_a, pod_b] = ["pod.a", "pod.b"].map(|id| value(&observed, "mesos_task", id, "memory_allocated_bytes"));
+    let executor = world.book.of_id("a9c675ba-5c4a-4cf7-ab9f-0d3549b952c5").unwrap();
+    assert_eq!(executor.allocated.memory_bytes, Some(pod_a.int().unwrap() + pod_b.int().unwrap()));
     assert_eq!(known.iter().filter(|belongs| belongs.app.as_deref() == Some("/shop/api")).count(), 2);
     assert!(
         known.iter().all(|belongs| belongs.task.is_some() && belongs.framework.is_some() && belongs.agent.is_some())
