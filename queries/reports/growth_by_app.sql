@@ -33,7 +33,7 @@ folded AS MATERIALIZED (
                 FROM (
                     SELECT
                         max(app) AS app,
-                        min(at_ms) AS first_ms,
+                        min(at_ms - coalesce(stretch_seconds, 0) * 1000) AS first_ms,
                         max(at_ms) AS last_ms,
                         sum(iif(stretch_seconds IS NULL, NULL, cpu_usage_seconds_increase)) AS cpu_seconds,
                         sum(memory_working_set_bytes * stretch_seconds) AS memory_byte_seconds

@@ -1,6 +1,6 @@
 -- title: Registry growth by month
 -- about: How many repositories, tags and bytes each registry had at the end of each month, and what came in it.
--- parameter start time = -1y: from here on
+-- parameter start time = -365d: from here on
 -- parameter end time = now: up to here
 -- parameter tz zone = UTC: zone of the months
 -- column registry: the registry

@@ -21,7 +21,7 @@
 WITH lives AS MATERIALIZED (
     SELECT
         max(app) AS app,
-        min(at_ms) AS first_ms,
+        min(at_ms - coalesce(stretch_seconds, 0) * 1000) AS first_ms,
         max(at_ms) AS last_ms,
         sum(stretch_seconds) AS seconds,
         percentile(cpu_cores, :percent) AS cpu_needed,

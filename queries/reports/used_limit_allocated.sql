@@ -1,6 +1,6 @@
 -- title: Used against limit against allocated, by application
 -- about: What the containers of each application used, could use at most, and had allocated by Mesos, as means over the
---   time between the first and the last sample of the range. Where a limit or an allocation is not known it counts as
+--   time that the samples of the range cover. Where a limit or an allocation is not known it counts as
 --   nothing; the last two columns say for how many containers that is so.
 -- parameter start time = -7d: from here on
 -- parameter end time = now: up to here
@@ -21,7 +21,7 @@
 WITH lives AS MATERIALIZED (
     SELECT
         max(app) AS app,
-        min(at_ms) AS first_ms,
+        min(at_ms - coalesce(stretch_seconds, 0) * 1000) AS first_ms,
         max(at_ms) AS last_ms,
         sum(iif(stretch_seconds IS NULL, NULL, cpu_usage_seconds_increase)) AS cpu_seconds,
         sum(cpu_limit_cores * stretch_seconds) AS cpu_limit_seconds,

@@ -62,6 +62,7 @@ const EVENT: Columns = &[
     ("target", "TEXT", false),
     ("message", "TEXT", false),
     ("details", "TEXT", false),
+    ("sequence", "INTEGER", true),
 ];
 const POLL: Columns = &[
     ("time", "TEXT", false),
@@ -75,6 +76,7 @@ const POLL: Columns = &[
     ("clock_offset_seconds", "REAL", false),
     ("error", "TEXT", false),
     ("missing", "TEXT", false),
+    ("turn", "INTEGER", true),
 ];
 
 impl Chunked {
@@ -91,6 +93,15 @@ impl Chunked {
         }
     }
 
+    /// What tells their rows apart: polls that began at the same time by their turn.
+    fn key(self) -> &'static [&'static str] {
+        match self {
+            Chunked::Entity => &["kind", "identity"],
+            Chunked::Event => &["sequence"],
+            Chunked::Poll => &["target", "at_ms", "turn"],
+        }
+    }
+
     fn name(self, column: usize) -> &'static str {
         self.columns().get(column).map_or("", |(name, ..)| name)
     }
@@ -103,9 +114,25 @@ pub(super) struct ChunkedTable {
     pub(super) shared: Arc<Shared>,
 }
 
+impl ChunkedTable {
+    /// Whether rows come in the order that is asked for: events by time, polls by target and time.
+    fn is_ordered(&self, asked: &Asked) -> bool {
+        let order: Vec<(&str, bool)> = asked
+            .order
+            .iter()
+            .map(|(column, is_down)| (self.table.name(*column), *is_down && !asked.is_grouped))
+            .collect();
+        match (self.table, order.as_slice()) {
+            (Chunked::Event, [("at_ms" | "time", false)]) => true,
+            (Chunked::Poll, [("target", false)] | [("target", false), ("at_ms" | "time", false)]) => true,
+            _ => false,
+        }
+    }
+}
+
 impl Provider for ChunkedTable {
     fn declaration(&self) -> String {
-        declaration(self.table.columns().iter().copied())
+        declaration(self.table.columns().iter().copied(), self.table.key().iter().copied())
     }
 
     fn plan(&self, asked: &Asked) -> Plan {
@@ -120,7 +147,7 @@ impl Provider for ChunkedTable {
             if take { Take::Narrow } else { Take::Leave }
         });
         let takes = takes.collect();
-        Plan { takes, is_ordered: false, rows }
+        Plan { takes, is_ordered: self.is_ordered(asked), rows }
     }
 
     fn open(&self) -> Box<dyn Rows> {
@@ -142,7 +169,7 @@ struct ChunkedRows {
 enum Row {
     Entity(&'static Kind, Box<EntityRecord>),
     Event(Box<EventRecord>),
-    Poll(Box<PollRecord>),
+    Poll(Box<PollRecord>, i64),
 }
 
 /// Where the next page comes from.
@@ -299,7 +326,13 @@ impl ChunkedRows {
                 let polls = store.polls(&target, day)?.inside;
                 *current =
                     TimeRange::new(day.end(), rest.end()).filter(|rest| !rest.is_empty()).map(|rest| (target, rest));
-                Ok(Some(polls.into_iter().map(|record| Row::Poll(Box::new(record))).collect()))
+                let (mut turn, mut before) = (0, None);
+                let numbered = polls.into_iter().map(|record| {
+                    let started = Some(record.poll.started);
+                    turn = if std::mem::replace(&mut before, started) == started { turn + 1 } else { 0 };
+                    Row::Poll(Box::new(record), turn)
+                });
+                Ok(Some(numbered.collect()))
             }
         }
     }
@@ -332,7 +365,8 @@ impl Rows for ChunkedRows {
             None => Given::Null,
             Some(Row::Entity(kind, entity)) => entity_cell(kind, entity, name),
             Some(Row::Event(record)) => event_cell(self.shared.database.kinds, record, name),
-            Some(Row::Poll(record)) => poll_cell(record, name),
+            Some(Row::Poll(_, turn)) if name == "turn" => Given::Int(*turn),
+            Some(Row::Poll(record, _)) => poll_cell(record, name),
         })
     }
 }
@@ -401,6 +435,7 @@ fn event_cell<'a>(kinds: &[&'static Kind], record: &'a EventRecord, name: &str) 
         }
         "target" => Given::text(event.target.as_str()),
         "message" => Given::text(event.message.as_str()),
+        "sequence" => i64::try_from(record.sequence).map_or(Given::Null, Given::Int),
         _ => facts_json(event.details.iter().map(|(name, value)| (name.as_str(), value))),
     }
 }

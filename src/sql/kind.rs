@@ -87,12 +87,15 @@ pub(super) fn columns(kind: &'static Kind) -> Vec<KindColumn> {
     columns
 }
 
-/// Columns as `CREATE TABLE` lists them; the type says that one is hidden.
-pub(super) fn declaration<'a>(columns: impl Iterator<Item = (&'a str, &'a str, bool)>) -> String {
-    let listed = columns.map(|(name, sql_type, is_hidden)| {
-        format!("\"{}\" {sql_type}{}", name.replace('"', "\"\""), if is_hidden { " HIDDEN" } else { "" })
-    });
-    listed.collect::<Vec<_>>().join(", ")
+/// Columns and primary key as `CREATE TABLE` lists them; the type says that a column is hidden.
+pub(super) fn declaration<'a>(
+    columns: impl Iterator<Item = (&'a str, &'a str, bool)>,
+    key: impl Iterator<Item = &'a str>,
+) -> String {
+    let columns = columns
+        .map(|(name, sql_type, is_hidden)| format!("\"{name}\" {sql_type}{}", if is_hidden { " HIDDEN" } else { "" }));
+    let key = key.map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    columns.chain([format!("PRIMARY KEY ({key})")]).collect::<Vec<_>>().join(", ")
 }
 
 impl KindTable {
@@ -153,7 +156,8 @@ impl KindTable {
 impl Provider for KindTable {
     fn declaration(&self) -> String {
         let columns = self.columns.iter();
-        declaration(columns.map(|column| (column.name.as_str(), column.sql_type, column.is_hidden)))
+        let key = self.kind.identity.iter().map(|key| key.name).chain(["at_ms"]);
+        declaration(columns.map(|column| (column.name.as_str(), column.sql_type, column.is_hidden)), key)
     }
 
     fn plan(&self, asked: &Asked) -> Plan {

@@ -114,7 +114,7 @@ impl<'a> Given<'a> {
 
 /// A table.
 pub(super) trait Provider: Send + Sync {
-    /// Its columns, as `CREATE TABLE` lists them.
+    /// Its columns and its primary key, as `CREATE TABLE` lists them.
     fn declaration(&self) -> String;
     /// How it would answer what is asked.
     fn plan(&self, asked: &Asked) -> Plan;
@@ -133,7 +133,8 @@ pub(super) trait Rows {
     fn cell(&mut self, column: usize) -> rusqlite::Result<Given<'_>>;
 }
 
-const MODULE: &Module<'static, Table> = &Module::eponymous_only_module();
+/// Rows are told apart by their primary key: where a statement reads a table in several ways (`OR`), each row counts once.
+const MODULE: &Module<'static, Table> = &Module::eponymous_only_module().without_rowid();
 
 /// Makes a table known to a connection.
 pub(super) fn create(connection: &Connection, name: &str, table: Arc<dyn Provider>) -> rusqlite::Result<()> {
@@ -155,13 +156,15 @@ unsafe impl VTab<'_> for Table {
     fn connect(
         _: &mut VTabConnection,
         aux: Option<&Self::Aux>,
-        _: &[u8],
+        name: &[u8],
         _: &[u8],
         _: &[u8],
         _: &[&[u8]],
     ) -> rusqlite::Result<(Cow<'static, CStr>, Self)> {
         let provider = aux.ok_or_else(|| Error::ModuleError("a table without its rows".to_owned()))?;
-        let declaration = CString::new(format!("CREATE TABLE x({})", provider.declaration()))?;
+        // Under its own name: reading the key is asked of the authorizer.
+        let name = String::from_utf8_lossy(name);
+        let declaration = CString::new(format!("CREATE TABLE \"{name}\"({}) WITHOUT ROWID", provider.declaration()))?;
         Ok((declaration.into(), Table { base: sqlite3_vtab::default(), provider: Arc::clone(provider) }))
     }
 
@@ -206,7 +209,7 @@ unsafe impl VTab<'_> for Table {
 
     fn open(&mut self) -> rusqlite::Result<Cursor> {
         let rows = RefCell::new(self.provider.open());
-        Ok(Cursor { base: sqlite3_vtab_cursor::default(), rows, is_over: true, row: 0 })
+        Ok(Cursor { base: sqlite3_vtab_cursor::default(), rows, is_over: true })
     }
 }
 
@@ -217,7 +220,6 @@ struct Cursor {
     /// Cells are made when they are asked for, through a shared reference.
     rows: RefCell<Box<dyn Rows>>,
     is_over: bool,
-    row: i64,
 }
 
 // SAFETY: the struct is repr(C) and begins with sqlite3_vtab_cursor.
@@ -231,14 +233,12 @@ unsafe impl VTabCursor for Cursor {
             Some(Bound { column: column.parse().ok()?, op: *op, value: value_of(value) })
         });
         let bounds: Vec<Bound> = bounds.collect();
-        self.row = 0;
         self.rows.get_mut().begin(&bounds, used)?;
         self.next()
     }
 
     fn next(&mut self) -> rusqlite::Result<()> {
         self.is_over = !self.rows.get_mut().advance()?;
-        self.row = self.row.saturating_add(1);
         Ok(())
     }
 
@@ -257,7 +257,7 @@ unsafe impl VTabCursor for Cursor {
     }
 
     fn rowid(&self) -> rusqlite::Result<i64> {
-        Ok(self.row)
+        Err(Error::ModuleError("rows have no id".to_owned()))
     }
 }
 

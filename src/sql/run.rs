@@ -196,16 +196,14 @@ impl Failed {
             Error::SqliteFailure(_, Some(message)) => (message.clone(), None),
             other => (other.to_string(), None),
         };
-        let line = line_of(text, offset);
         let advice = [("no such table: ", &tables.names), ("no such column: ", &tables.columns)];
-        let advice = advice.iter().find_map(|(what, known)| {
-            let name = message.split_once(what)?.1;
-            let name = name.rsplit('.').next().unwrap_or(name);
-            Some(suggestion(name, known))
-        });
-        let message = match advice {
-            Some(advice) => format!("{message}; {advice}"),
-            None => message,
+        let unknown = advice.iter().find_map(|(what, known)| Some((message.split_once(what)?.1, known)));
+        // SQLite does not say where the name of a table stands.
+        let place = offset.or_else(|| unknown.and_then(|(name, _)| text.find(name)));
+        let line = line_of(text, place);
+        let message = match unknown {
+            Some((name, known)) => format!("{message}; {}", suggestion(name.rsplit('.').next().unwrap_or(name), known)),
+            None => message.clone(),
         };
         SqlError::Statement { line, message }
     }

@@ -47,6 +47,14 @@ pub(super) struct SampleRows {
     index: usize,
     /// The stretch that ends at it, once it was asked for.
     stretch: Option<Option<Stretch>>,
+    /// Bytes of the run, as the watch knows them.
+    held_bytes: u64,
+}
+
+impl Drop for SampleRows {
+    fn drop(&mut self) {
+        self.shared.watch.release(self.held_bytes);
+    }
 }
 
 /// Where entities come from.
@@ -83,7 +91,16 @@ impl SampleRows {
             inside: 0..0,
             index: 0,
             stretch: None,
+            held_bytes: 0,
         }
+    }
+
+    /// Tells the watch how large the run is: a statement may name a table many times, and each holds one.
+    fn hold_run(&mut self) -> rusqlite::Result<()> {
+        let cells = self.run.as_ref().map_or(0, |run| run.len().saturating_mul(run.columns.len().saturating_add(4)));
+        let bytes = u64::try_from(cells.saturating_mul(size_of::<Option<i64>>())).unwrap_or(u64::MAX);
+        self.shared.watch.release(std::mem::replace(&mut self.held_bytes, bytes));
+        self.shared.watch.hold(bytes)
     }
 
     fn resolve(&mut self, column: usize) -> bool {
@@ -142,13 +159,13 @@ impl SampleRows {
     /// The next run of the entity.
     fn next_run(&mut self) -> rusqlite::Result<bool> {
         let watch = &self.shared.watch;
-        watch.check()?;
         let Some(entity) = &mut self.entity else { return Ok(false) };
         let store = &self.shared.database.store;
         let run =
             entity.reading.next(store, self.stored.wanted(), &Stop::never()).map_err(|error| watch.fail(error))?;
         self.inside = run.as_ref().map_or(0..0, Run::inside);
         self.run = run;
+        self.hold_run()?;
         Ok(self.run.is_some())
     }
 
@@ -166,6 +183,7 @@ impl SampleRows {
         self.index = index;
         self.stretch = None;
         self.run = Some(run);
+        self.hold_run()?;
         Ok(true)
     }
 
@@ -207,11 +225,12 @@ impl SampleRows {
                 Some(Grown::Float(value)) => Given::Real(value),
             });
         }
+        let none = Attributes::new();
+        let attributes = self.attributes().unwrap_or(&none);
         let number = if needs_stretch {
-            let none = Attributes::new();
-            operand.at_end(run, self.index, stretch.as_ref(), self.attributes().unwrap_or(&none))
+            operand.at_end(run, self.index, stretch.as_ref(), attributes)
         } else {
-            operand.at_sample(run, self.index)
+            operand.at_sample(run, self.index, attributes)
         };
         Ok(match number {
             Number::Null => Given::Null,
@@ -248,6 +267,7 @@ impl Rows for SampleRows {
         self.range = TimeRange::new(Timestamp::from_ms(from_ms), end).filter(|range| !range.is_empty());
         self.entity = None;
         self.run = None;
+        self.hold_run()?;
         self.inside = 0..0;
         self.from = match (self.range, self.keys.iter().cloned().collect::<Option<Vec<String>>>()) {
             (None, _) => From::Nowhere,

@@ -3,5 +3,6 @@
 mod asking;
 mod forms;
 mod numbers;
+mod reports;
 mod series;
 pub(crate) mod world;

@@ -26,3 +26,4 @@ mod load;
 mod numbers;
 mod readme;
 mod real;
+mod sql;

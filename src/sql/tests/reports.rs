@@ -141,7 +141,7 @@ fn busiest_hour() {
         visit(("host", "n1"), now, 1_800_000, vec![("host", vec![one])], vec![])
     };
     let database = in_memory(&samples.map(round), later(8000));
-    check(&database, "busiest_hour", &["n1|2026-08-17T01:00:00Z|1.5|4|0.375|0.75|1"]);
+    check(&database, "busiest_hour", &["n1|2026-08-17T01:00:00+00:00|1.5|4|0.375|0.75|1"]);
     check(&database, "busiest_hour?tz=Europe/Berlin", &["n1|2026-08-17T03:00:00+02:00|1.5|4|0.375|0.75|1"]);
 }
 
@@ -241,9 +241,9 @@ fn registry_growth() {
         &database,
         "registry_growth",
         &[
-            "hub|2026-06-01T00:00:00Z|1|2|100|||",
-            "hub|2026-07-01T00:00:00Z|3|5|250|2|3|150",
-            "hub|2026-08-01T00:00:00Z|3|4|200|0|-1|-50",
+            "hub|2026-06-01T00:00:00+00:00|1|2|100|||",
+            "hub|2026-07-01T00:00:00+00:00|3|5|250|2|3|150",
+            "hub|2026-08-01T00:00:00+00:00|3|4|200|0|-1|-50",
         ],
     );
 }
@@ -302,11 +302,11 @@ fn growth_by_app() {
         &database,
         "growth_by_app",
         &[
-            &format!("/web|2026-08-17T00:00:00Z|1|0.5|{}||", 100 * MIB),
-            &format!("/web|2026-08-24T00:00:00Z|1|1|{}|2|1.5", 150 * MIB),
+            &format!("/web|2026-08-17T00:00:00+00:00|1|0.5|{}||", 100 * MIB),
+            &format!("/web|2026-08-24T00:00:00+00:00|1|1|{}|2|1.5", 150 * MIB),
         ],
     );
-    // A week begins at local midnight: with half of its minute cut off, 30 s remain, the same means.
+    // A week begins at local midnight. From the middle of its minute on, the means are the same.
     let cut = format!("/web|2026-08-17T00:00:00+02:00|1|0.5|{}||", 100 * MIB);
     check(&database, "growth_by_app?start=2026-08-17T00:00:30Z&end=2026-08-20&tz=Europe/Berlin", &[&cut]);
 }
@@ -440,7 +440,7 @@ fn a_report_of_ones_own_is_there_at_once_and_its_faults_are_told_by_file_and_lin
     );
     fault("-- title: x\n-- column a: b\nSELECT 1 AS c", "1: the header lists the columns a; the statement gives c");
     fault("-- title: x\n\nSELECT 1\nFROM contaner", "4: no such table: contaner; did you mean `container`?");
-    fault("-- title: x\nSELECT 1 FRM", "2: near \"FRM\": syntax error");
+    fault("-- title: x\nSELECT ,", "2: near \",\": syntax error");
     fault("-- title: x\nSELECT\n  :start", "3: the parameter :start is given no value");
     fault(
         "-- title: x\nDROP TABLE container",

@@ -107,6 +107,7 @@ fn what_beside_kinds_is_there() {
             "WHERE type = 'container_died'",
             "WHERE type IN ('container_oom', 'container_died')",
             "WHERE at_ms > 0",
+            "WHERE at_ms > 0 OR type = 'container_died'",
             "WHERE kind = 'container'",
         ] {
             assert_eq!(ask(database, &format!("{sql} {condition}")), [event], "{condition}");
@@ -122,6 +123,21 @@ fn what_beside_kinds_is_there() {
         assert_eq!(ask(database, &format!("{sql} WHERE target = 'docker/node-1' AND outcome = 'timeout'")), polls[1..]);
         assert_eq!(ask(database, "SELECT count(*) FROM poll WHERE at_ms < instant('2026-08-21T03:00:20Z')"), ["2"]);
         assert_eq!(ask(database, "SELECT count(*) FROM poll WHERE target = 'docker/node-2'"), ["0"]);
+        assert_eq!(ask(database, "SELECT count(*) FROM poll WHERE target = 'docker/node-1' OR at_ms > 0"), ["8"]);
+        assert_eq!(ask(database, "SELECT count(*) FROM entity WHERE kind = 'container' OR last_seen_ms > 0"), ["2"]);
+        // Polls come by target, then time, events by time: what asks for that order is not sorted.
+        for (sql, is_sorted) in [
+            ("SELECT target, count(*) FROM poll GROUP BY target", false),
+            ("SELECT lag(at_ms) OVER (PARTITION BY target ORDER BY at_ms) FROM poll", false),
+            ("SELECT time FROM event ORDER BY at_ms", false),
+            ("SELECT time FROM event ORDER BY at_ms DESC", true),
+            ("SELECT time FROM poll ORDER BY at_ms", true),
+            ("SELECT host, id, avg(cpu_cores) FROM container GROUP BY host, id", false),
+            ("SELECT app, avg(cpu_cores) FROM container GROUP BY app", true),
+        ] {
+            let plan = ask(database, &format!("EXPLAIN QUERY PLAN {sql}")).join("\n");
+            assert_eq!(plan.contains("TEMP B-TREE"), is_sorted, "{sql}: {plan}");
+        }
     });
 }
 
