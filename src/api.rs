@@ -28,6 +28,7 @@ mod metrics;
 mod negotiate;
 mod openapi;
 mod pairs;
+mod planning;
 mod problem;
 mod range;
 mod reports;

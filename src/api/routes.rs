@@ -23,8 +23,8 @@ use super::describe::{self, REPORT, SUM_SUFFIX, SUMS, TABLES};
 use super::negotiate::{Encoding, Format};
 use super::problem::{Problem, nearest};
 use super::{
-    Context, diff, entities, events, health, kinds, metrics, openapi, pairs, range, reports, samples, snapshot, sum,
-    targets,
+    Context, diff, entities, events, health, kinds, metrics, openapi, pairs, planning, range, reports, samples,
+    snapshot, sum, targets,
 };
 
 /// Where the tables are.
@@ -199,7 +199,7 @@ impl Table {
         let unknown = |nearest: Option<&str>| {
             let detail = format!(
                 "nothing is at {path:?}; below {BASE} are /kinds, /kinds/{{kind}}, /entities/{{kind}}, \
-                 /range/{{kind}}, /samples/{{kind}}, /snapshot, /diff, /events, /reports, /reports/{{name}} and /targets, beside it /, /healthz, /readyz, /metrics and /openapi.json"
+                 /range/{{kind}}, /samples/{{kind}}, /snapshot, /diff, /capacity, /headroom, /events, /reports, /reports/{{name}} and /targets, beside it /, /healthz, /readyz, /metrics and /openapi.json"
             );
             Problem::not_found(detail, nearest)
         };
@@ -210,7 +210,11 @@ impl Table {
         let table = match segments.as_slice() {
             [only] => {
                 let (name, format) = Format::split_suffix(only);
-                describe::table(name, false).map(|table| Table { name: table.name, kind: None, format })
+                describe::table(name, false).filter(|table| table.name != REPORT).map(|table| Table {
+                    name: table.name,
+                    kind: None,
+                    format,
+                })
             }
             [table, kind] if table == "samples" && kind.ends_with(SUM_SUFFIX) => {
                 let kind = kind.trim_end_matches(SUM_SUFFIX).to_owned();
@@ -251,6 +255,8 @@ impl Table {
             ("targets", None) => targets::targets(ask).await,
             ("reports", None) => reports::all(ask).await,
             ("diff", None) => diff::diff(ask).await,
+            ("capacity", None) => planning::capacity(ask).await,
+            ("headroom", None) => planning::headroom(ask).await,
             ("snapshot", kind) => snapshot::snapshot(ask, kind).await,
             _ => Err(Problem::not_found("there is no such table", None)),
         }

@@ -190,7 +190,11 @@ fn images_by_digest_and_tags_nobody_runs() {
     let made_of = |image: &str, id: &str, app: &str| {
         [("image", AttributeValue::from(image)), ("image_id", id.into()), ("app", app.into())].to_vec()
     };
+    // Of the same manifest as the tag of team/db, under another name.
+    let mut pulled = made_of("mirror/database@sha256:2", "sha256:x", "/db");
+    pulled.push(("image_digest", "sha256:2".into()));
     let containers = vec![
+        container(0, "e", &pulled, 1, 1),
         container(0, "a", &made_of("hub:5000/team/web:1", "sha256:w", "/web"), 1, 1),
         container(0, "b", &made_of("hub:5000/team/web:1", "sha256:w", "/web"), 1, 1),
         container(0, "c", &made_of("hub:5000/team/web:latest", "sha256:w", "/edge"), 1, 1),
@@ -203,6 +207,7 @@ fn images_by_digest_and_tags_nobody_runs() {
         tag("team/web", "1", "sha256:1", 300),
         tag("team/web", "0", "sha256:0", 200),
         tag("team/db", "1", "sha256:2", 500),
+        tag("team/db", "2", "sha256:4", 400),
         // The name of another repository ends the same.
         tag("web", "1", "sha256:3", 100),
     ];
@@ -214,14 +219,18 @@ fn images_by_digest_and_tags_nobody_runs() {
     ];
     let database = in_memory(&snapshots, later(100));
     let web = format!("sha256:w|hub:5000/team/web:1,hub:5000/team/web:latest|3|1|2|{}|2026-08-17T00:00:00Z", 70 * MIB);
-    check(&database, "image_inventory", &[&web, "sha256:b|busybox|1|1|1||2026-08-17T00:00:00Z"]);
-    let [db, old, other] = [
-        "hub|team/db|1|sha256:2|500|2026-08-17T00:00:00Z",
-        "hub|team/web|0|sha256:0|200|2026-08-17T00:00:00Z",
-        "hub|web|1|sha256:3|100|2026-08-17T00:00:00Z",
-    ];
+    check(
+        &database,
+        "image_inventory",
+        &[
+            &web,
+            "sha256:2|mirror/database@sha256:2|1|1|1||2026-08-17T00:00:00Z",
+            "sha256:b|busybox|1|1|1||2026-08-17T00:00:00Z",
+        ],
+    );
+    let [db, old] =
+        ["hub|team/db|2|sha256:4|400|2026-08-17T00:00:00Z", "hub|team/web|0|sha256:0|200|2026-08-17T00:00:00Z"];
     // `…/team/web:1` ends in `/web:1` too: what may be run is not called unused.
-    let _ = other;
     check(&database, "unused_tags", &[db, old]);
     check(&database, "unused_tags?repository=team/w*", &[old]);
 }
