@@ -31,9 +31,8 @@ mod tests;
 
 pub use diff::diff;
 pub use explain::explain;
-mod planning;
-mod reading;
-mod seen;
+pub use planning::{capacity, headroom};
+pub use reading::{Entities, Reading};
 pub use snapshot::AsOf;
 
 /// A run is at most a day, so that one entity's columns fit a few megabytes whatever the range.

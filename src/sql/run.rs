@@ -19,7 +19,7 @@ use crate::query::cell::Cell;
 use crate::query::request::suggestion;
 
 /// Digits of a number: as many as a float holds for certain, so that the noise of sums is not printed.
-const DIGITS_AFTER_FIRST: usize = 14;
+const DIGITS_AFTER_FIRST: i32 = 14;
 
 impl ToSql for Argument {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -128,10 +128,12 @@ fn step(
             return Err(Failed::Told(SqlError::Rows { rows: rows_max }));
         }
         given += 1;
-        let blobs: Vec<String> =
-            (0..names.len()).map(|index| row.get_ref(index).map(hexadecimal)).collect::<Result<_, _>>()?;
-        let cells = (0..names.len()).zip(&blobs).map(|(index, blob)| row.get_ref(index).map(|value| cell(value, blob)));
-        let cells: Vec<Cell<'_>> = cells.collect::<Result<_, _>>()?;
+        let values = (0..names.len()).map(|index| row.get_ref(index)).collect::<Result<Vec<_>, _>>()?;
+        // Almost never is anything in it.
+        let printed: Vec<Option<String>> =
+            if values.iter().any(needs_printing) { values.iter().map(printed).collect() } else { Vec::new() };
+        let text = |index: usize| printed.get(index).and_then(Option::as_deref).unwrap_or_default();
+        let cells: Vec<Cell<'_>> = values.iter().enumerate().map(|(index, value)| cell(*value, text(index))).collect();
         if take(Part::Row(&cells)) == ControlFlow::Break(()) {
             return Ok(given);
         }
@@ -162,11 +164,20 @@ fn line_of(text: &str, place: Option<usize>) -> usize {
     place.and_then(|place| text.get(..place)).unwrap_or_default().matches('\n').count() + 1
 }
 
-fn hexadecimal(value: ValueRef<'_>) -> String {
+/// Whether a value is no text as it stands.
+fn needs_printing(value: &ValueRef<'_>) -> bool {
     match value {
-        ValueRef::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-        ValueRef::Text(text) if std::str::from_utf8(text).is_err() => String::from_utf8_lossy(text).into_owned(),
-        _ => String::new(),
+        ValueRef::Blob(_) => true,
+        ValueRef::Text(text) => std::str::from_utf8(text).is_err(),
+        _ => false,
+    }
+}
+
+fn printed(value: &ValueRef<'_>) -> Option<String> {
+    match value {
+        ValueRef::Blob(bytes) => Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+        ValueRef::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
+        _ => None,
     }
 }
 
@@ -174,14 +185,26 @@ fn cell<'a>(value: ValueRef<'a>, printed: &'a str) -> Cell<'a> {
     match value {
         ValueRef::Null => Cell::Null,
         ValueRef::Integer(value) => Cell::Scaled { value, decimals: 0 },
-        ValueRef::Real(value) if value.is_finite() => {
-            let rounded = format!("{value:.DIGITS_AFTER_FIRST$e}").parse();
-            Cell::Reported(rounded.unwrap_or(value))
-        }
-        ValueRef::Real(value) => Cell::Reported(value),
+        ValueRef::Real(value) => Cell::Reported(rounded(value)),
         ValueRef::Text(text) => Cell::Text(std::str::from_utf8(text).unwrap_or(printed)),
         ValueRef::Blob(_) => Cell::Text(printed),
     }
+}
+
+/// The number with so many digits that the noise of sums is not in it.
+#[expect(clippy::cast_possible_truncation, reason = "an exponent of ten lies within 324 of 0")]
+fn rounded(value: f64) -> f64 {
+    /// Powers of ten that a float holds exactly.
+    const EXACT: std::ops::RangeInclusive<i32> = 0..=22;
+    if value.trunc() == value || !value.is_finite() {
+        return value;
+    }
+    let places = DIGITS_AFTER_FIRST - value.abs().log10().floor() as i32;
+    if EXACT.contains(&places) {
+        let power = 10f64.powi(places);
+        return (value * power).round() / power;
+    }
+    format!("{value:.*e}", usize::try_from(DIGITS_AFTER_FIRST).unwrap_or(0)).parse().unwrap_or(value)
 }
 
 impl Failed {
@@ -206,5 +229,36 @@ impl Failed {
             None => message.clone(),
         };
         SqlError::Statement { line, message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::rounded;
+
+    #[test]
+    fn noise_is_rounded_away() {
+        for (value, expected) in [
+            (0.1 + 0.2, 0.3),
+            (1.0 / 3.0, 0.333_333_333_333_333),
+            (123_456.789_012_345_67, 123_456.789_012_346),
+            (-2.0 / 3.0 * 1e-9, -6.666_666_666_666_67e-10),
+            (5.0, 5.0),
+            (0.0, 0.0),
+            (1e300 / 3.0, 1e300 / 3.0),
+            (f64::INFINITY, f64::INFINITY),
+        ] {
+            assert_eq!(rounded(value), expected, "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_has_fifteen_digits_stays(whole in -999_999_999_999_999i64..1_000_000_000_000_000, places in 0i32..22) {
+            let value: f64 = format!("{whole}e-{places}").parse().unwrap();
+            prop_assert_eq!(rounded(value), value);
+        }
     }
 }

@@ -225,12 +225,10 @@ impl SampleRows {
                 Some(Grown::Float(value)) => Given::Real(value),
             });
         }
-        let none = Attributes::new();
-        let attributes = self.attributes().unwrap_or(&none);
-        let number = if needs_stretch {
-            operand.at_end(run, self.index, stretch.as_ref(), attributes)
-        } else {
-            operand.at_sample(run, self.index, attributes)
+        static NONE: Attributes = Attributes::new();
+        let number = match operand {
+            Operand::Counter(_) | Operand::Gauge(_) => operand.at_sample(run, self.index, &NONE),
+            _ => operand.at_end(run, self.index, stretch.as_ref(), self.attributes().unwrap_or(&NONE)),
         };
         Ok(match number {
             Number::Null => Given::Null,
