@@ -99,8 +99,8 @@ fn report_item(table: &'static Table, report: &Report) -> Value {
         };
         query_parameter(&parameter.name, &parameter.help, &schema)
     });
-    let parameters = parameters.chain([parameter("formulas")]).collect();
-    let mut item = operation(table, &format!("report_{}", report.name), parameters);
+    let parameters: Vec<Value> = parameters.chain([parameter("formulas")]).collect();
+    let mut item = operation(table, &format!("report_{}", report.name), &parameters);
     if let Some(get) = item.get_mut("get") {
         get["summary"] = format!("{}. {}", report.title, report.about).into();
         get["tags"] = json!(["reports"]);
@@ -121,10 +121,10 @@ fn path_item(table: &'static Table, kind: Option<&'static Kind>) -> Value {
         Some(kind) => format!("{}_{}", table.name, kind.name),
         None => table.name.to_owned(),
     };
-    operation(table, &name, parameters)
+    operation(table, &name, &parameters)
 }
 
-fn operation(table: &'static Table, name: &str, parameters: Vec<Value>) -> Value {
+fn operation(table: &'static Table, name: &str, parameters: &[Value]) -> Value {
     let schema = json!({
         "type": "object",
         "required": table.keys,

@@ -88,11 +88,6 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, "too-many", "Too large an answer", detail)
     }
 
-    /// 422: the question is well formed, but the report's file is not.
-    pub(crate) fn of_report(fault: Fault) -> Self {
-        Problem::unprocessable(fault.to_string())
-    }
-
     /// 422: a report asks for what there is not.
     pub(crate) fn unprocessable(detail: impl Into<Box<str>>) -> Self {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "report-fault", "The report has a fault", detail)
@@ -166,6 +161,13 @@ impl From<ParameterError> for Problem {
     fn from(error: ParameterError) -> Self {
         let detail = error.to_string();
         Problem::parameter(error.parameter, detail)
+    }
+}
+
+/// 422: the question is well formed, but the report's file is not.
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        Problem::unprocessable(fault.to_string())
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) async fn all(ask: &Ask) -> Result<Response, Problem> {
     let context = Arc::clone(&ask.context);
     let (format, form) = (ask.format, ask.form());
     let producer = move |out: &mut Output| {
-        let entries = context.reports.list().map_err(Problem::of_report)?;
+        let entries = context.reports.list().map_err(Problem::from)?;
         match format {
             Format::Json => {
                 let mut json = JsonWriter::new(out, Zone::Utc);
@@ -131,8 +131,8 @@ async fn found(context: &Arc<Context>, name: &str) -> Result<Report, Problem> {
     let library: Library = context.reports.clone();
     let wanted = name.to_owned();
     let found = tokio::task::spawn_blocking(move || library.find(&wanted)).await.map_err(|_| Problem::internal())?;
-    match found.map_err(Problem::of_report)? {
-        Ok(entry) => entry.report.map_err(Problem::of_report),
+    match found.map_err(Problem::from)? {
+        Ok(entry) => entry.report.map_err(Problem::from),
         Err(names) => {
             let detail = format!("there is no report {name:?}; /api/v1/reports lists them");
             Err(Problem::not_found(detail, nearest(name, names.iter().map(String::as_str))))
@@ -205,7 +205,7 @@ impl From<SqlError> for Problem {
     fn from(error: SqlError) -> Self {
         match error {
             SqlError::Parameter(fault) => fault.into(),
-            SqlError::Report(fault) => Problem::of_report(fault),
+            SqlError::Report(fault) => fault.into(),
             SqlError::Store(error) => Problem::of_store(&error),
             SqlError::Stopped => Problem::unavailable("nobody waited for the answer any more"),
             SqlError::Late { .. } | SqlError::Large { .. } | SqlError::Rows { .. } => {

@@ -106,8 +106,8 @@ impl Asked {
     ) -> Result<(), CliError> {
         write_to(self.output.as_deref(), |out| {
             let mut printer = match (self.csv, self.json) {
-                (true, _) => Printer::Answer(Answer::rows(out, Form::Csv)),
-                (_, true) => Printer::Answer(Answer::json(out, head)?),
+                (true, _) => Printer::Answer(Box::new(Answer::rows(out, Form::Csv))),
+                (_, true) => Printer::Answer(Box::new(Answer::json(out, head)?)),
                 _ => Printer::Table { out: Some(out), table: None },
             };
             let mut failed = None;
@@ -128,7 +128,7 @@ impl Asked {
 }
 
 enum Printer<'o> {
-    Answer(Answer<&'o mut dyn Write>),
+    Answer(Box<Answer<&'o mut dyn Write>>),
     Table { out: Option<&'o mut dyn Write>, table: Option<Table<&'o mut dyn Write>> },
 }
 

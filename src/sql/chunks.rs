@@ -122,11 +122,11 @@ impl ChunkedTable {
             .iter()
             .map(|(column, is_down)| (self.table.name(*column), *is_down && !asked.is_grouped))
             .collect();
-        match (self.table, order.as_slice()) {
-            (Chunked::Event, [("at_ms" | "time", false)]) => true,
-            (Chunked::Poll, [("target", false)] | [("target", false), ("at_ms" | "time", false)]) => true,
-            _ => false,
-        }
+        matches!(
+            (self.table, order.as_slice()),
+            (Chunked::Event, [("at_ms" | "time", false)])
+                | (Chunked::Poll, [("target", false)] | [("target", false), ("at_ms" | "time", false)])
+        )
     }
 }
 

@@ -136,7 +136,7 @@ impl KindTable {
             match self.of(*column) {
                 Some(Of::Key(key)) if is_fixed(key) => {}
                 Some(Of::Key(key)) if asked.is_grouped => {
-                    named.iter_mut().skip(key).take(1).for_each(|one| *one = true)
+                    named.iter_mut().skip(key).take(1).for_each(|one| *one = true);
                 }
                 Some(Of::Key(key)) if key == next && !is_down && !has_time => next += 1,
                 Some(Of::Time | Of::AtMs) if asked.is_grouped => has_time = true,
