@@ -16,6 +16,8 @@ mod harness;
 mod api;
 mod contract;
 mod csv;
+mod exports;
+mod files;
 mod fleet;
 mod guarded;
 mod happenings;
