@@ -34,3 +34,4 @@ mod readme;
 mod real;
 mod signals;
 mod year;
+mod sql;

@@ -1,7 +1,8 @@
 //! A recorder of the test's own: the built binary, in a scratch directory, on a free port.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -168,6 +169,14 @@ impl Recorder {
         let reply = self.get(&path);
         assert_eq!(reply.status, 200, "GET {path}: {}", reply.text());
         Table::read(&reply.body)
+    }
+
+    /// Asks for a path and does not read the answer; dropping the connection is going away.
+    #[track_caller]
+    pub(crate) fn ask(&self, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).unwrap();
+        stream
     }
 
     fn try_get(&self, path: &str, headers: &[(&str, &str)]) -> std::io::Result<Reply> {
