@@ -153,7 +153,7 @@ fn flip(times: usize, seed: u64) -> (usize, usize, usize) {
 fn flipped_bits_are_named_or_hit_what_is_free() {
     let (named, free, unseen) = flip(250, 1);
     println!("250 flips: {named} named, {free} in free space, {unseen} single values of rows that are not sealed");
-    assert!(named > 100, "{named} named, {free} free, {unseen} unseen");
+    assert!(named > 50, "{named} named, {free} free, {unseen} unseen");
 }
 
 #[test]
