@@ -41,6 +41,7 @@ pub use secret::Secret;
 pub use server::Server;
 pub use services::{ExporterTarget, PrometheusTarget, RegistryTarget};
 pub use tls::{CertificateAndKey, TlsMaterial};
+pub(crate) use units::parse_duration;
 
 use fault::Faults;
 use section::Section;

@@ -4,6 +4,7 @@ pub(crate) mod http;
 pub(crate) mod machine;
 pub(crate) mod reaper;
 pub(crate) mod recorder;
+pub(crate) mod recording;
 pub(crate) mod seeded;
 pub(crate) mod table;
 pub(crate) mod time;

@@ -17,6 +17,8 @@ mod api;
 mod commands;
 mod contract;
 mod csv;
+mod exports;
+mod files;
 mod fleet;
 mod guarded;
 mod happenings;
