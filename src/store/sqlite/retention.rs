@@ -21,7 +21,7 @@ const SAMPLES_PER_STEP: u64 = 5_000;
 const ROWS_PER_STEP: i64 = 500;
 
 /// Where the cutoff of samples is kept.
-const SAMPLES_KEPT_FROM: &str = "samples_kept_from_ms";
+pub(super) const SAMPLES_KEPT_FROM: &str = "samples_kept_from_ms";
 
 /// Where the highest number of a deleted poll is kept.
 pub(super) const POLL_DELETED_NEWEST: &str = "poll_deleted_newest";
