@@ -18,12 +18,13 @@ use crate::query::frame::{Frame, Gap};
 use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, SamplesRequest};
 use crate::query::samples::{SampleReader, SampleRow};
 use crate::query::seen::Seen;
-use crate::store::{EntityQuery, EventQuery, EventRecord, Fetch, Store, StoreError};
+use crate::store::{EntityQuery, EventQuery, EventRecord, Store, StoreError};
 
 mod certificate;
 mod diff;
 mod explain;
 mod planning;
+mod reading;
 mod seen;
 mod snapshot;
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod tests;
 pub use diff::diff;
 pub use explain::explain;
 pub use planning::{capacity, headroom};
+pub use reading::{Entities, Reading};
 pub use snapshot::AsOf;
 
 /// A run is at most a day, so that one entity's columns fit a few megabytes whatever the range.
@@ -87,7 +89,7 @@ impl Stop {
         Stop(Box::new(is_over))
     }
 
-    fn check(&self) -> Result<(), AnswerError> {
+    pub(crate) fn check(&self) -> Result<(), AnswerError> {
         if (self.0)() { Err(AnswerError::Stopped) } else { Ok(()) }
     }
 }
@@ -228,30 +230,17 @@ struct Runs<'a> {
 }
 
 impl Runs<'_> {
-    /// Gives the runs of a range in time order, together all of it. A long time without a sample is one run, not
-    /// read again: the run before it knows its neighbours.
+    /// Gives the runs of a range in time order, together all of it.
     fn each(
         &self,
         range: TimeRange,
         mut take: impl FnMut(&Run) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, AnswerError> {
-        let mut rest = range;
-        while let Some(piece) = rest.pieces(RUN_MS).next() {
-            self.stop.check()?;
-            let fetch = Fetch { kind: self.kind, identity: self.identity, range: piece, columns: self.columns };
-            let run = self.store.read(&fetch)?;
+        let mut runs = Reading::of(self.kind, self.identity.clone(), range);
+        while let Some(run) = runs.next(self.store, self.columns, self.stop)? {
             if take(&run).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
-            let next = run.at.last().copied().filter(|_| run.has_after).unwrap_or(rest.end()).min(rest.end());
-            if let Some(empty) = TimeRange::new(piece.end(), next).filter(|empty| empty.ms() > RUN_MS)
-                && take(&run.beyond(empty)).is_break()
-            {
-                return Ok(ControlFlow::Break(()));
-            }
-            let from = if next.ms_since(piece.end()) > RUN_MS { next } else { piece.end() };
-            let Some(left) = TimeRange::new(from, rest.end()) else { break };
-            rest = left;
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -284,20 +273,13 @@ fn for_each_entity(
     {
         return Ok(());
     }
-    let mut after = from.cloned();
-    loop {
-        let query = EntityQuery { kind, seen_in, after: after.clone(), limit: ENTITIES_A_PAGE };
-        let page = store.entities(&query)?;
-        for entity in &page {
-            if each(entity)?.is_break() {
-                return Ok(());
-            }
-        }
-        match page.last() {
-            Some(last) if page.len() == ENTITIES_A_PAGE => after = Some(last.identity.clone()),
-            _ => return Ok(()),
+    let mut entities = Entities::after(kind, seen_in, from.cloned());
+    while let Some(entity) = entities.next(store)? {
+        if each(&entity)?.is_break() {
+            return Ok(());
         }
     }
+    Ok(())
 }
 
 /// How a stream of samples ended.

@@ -30,6 +30,7 @@ pub static KINDS: &[&Kind] = &[
     &docker::kinds::CONTAINER,
     &docker::kinds::CONTAINER_INTERFACE,
     &docker::kinds::CONTAINER_DEVICE,
+    &docker::kinds::process::CONTAINER_PROCESS,
     &docker::kinds::ENGINE,
     &docker::kinds::IMAGE_KIND,
     &host::HOST,

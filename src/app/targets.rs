@@ -19,8 +19,9 @@ use crate::source::Source;
 
 use super::Failures;
 use crate::source::attribution::Book;
+use crate::source::docker::kinds::process::CONTAINER_PROCESS;
 use crate::source::docker::kinds::{CONTAINER, CONTAINER_DEVICE, CONTAINER_INTERFACE, ENGINE, IMAGE_KIND};
-use crate::source::docker::{self, Docker, Images};
+use crate::source::docker::{self, Docker, Images, Processes};
 use crate::source::host::{Exporter, HOST, HOST_DEVICE, HOST_FILESYSTEM, HOST_INTERFACE, Host};
 use crate::source::http::{SetupError, Tls};
 use crate::source::marathon::Marathon;
@@ -93,6 +94,8 @@ impl Planner {
             .docker
             .iter()
             .flat_map(|engine| [self.engine(engine, config.in_flight_max, &requests), self.images(engine)]);
+        let processes = config.docker.iter().filter(|engine| !engine.processes.containers.is_empty());
+        let processes = processes.map(|engine| self.processes(engine));
         let swarms = config.docker.iter().filter(|engine| engine.swarm).map(|engine| {
             let settings = docker_settings(engine);
             let name = TargetName::new(swarm::SOURCE, &engine.name);
@@ -129,7 +132,7 @@ impl Planner {
         let zookeeper = config.zookeeper.iter().map(|ensemble| self.zookeeper(ensemble));
         let clusters = mesos.chain(marathon).chain(zookeeper);
         let services = exporters.chain(registries).chain(pages);
-        own.chain(engines).chain(swarms).chain(host).chain(clusters).chain(services).collect()
+        own.chain(engines).chain(processes).chain(swarms).chain(host).chain(clusters).chain(services).collect()
     }
 
     fn requests(&self, max: usize) -> Arc<Semaphore> {
@@ -193,6 +196,27 @@ impl Planner {
             build,
         };
         Planned { target, kinds: vec![&IMAGE_KIND] }
+    }
+
+    fn processes(&self, engine: &DockerTarget) -> Planned {
+        let settings = docker_settings(engine);
+        let fingerprint = format!("{settings:?} {:?}", engine.tls.as_ref().map(tls_fingerprint));
+        let (clock, book) = (self.clock.clone(), Arc::clone(&self.book));
+        let build: Build = Arc::new(move || {
+            let processes = Processes::new(settings.clone(), clock.clone());
+            let processes = processes.map_err(|error| Failures(&error).to_string())?;
+            Ok(Box::new(processes.attributed_by(Arc::clone(&book))) as Box<dyn Source>)
+        });
+        let interval = engine.processes.interval;
+        let target = Target {
+            name: TargetName::new("docker-processes", &engine.name),
+            address: engine.url.to_string(),
+            interval,
+            timeout: engine.timeout.min(interval.mul_f64(0.8)),
+            fingerprint,
+            build,
+        };
+        Planned { target, kinds: vec![&CONTAINER_PROCESS] }
     }
 
     /// A target that is asked over HTTP: name, address, interval and timeout, and how its source is made.
@@ -338,6 +362,8 @@ fn docker_settings(engine: &DockerTarget) -> docker::Settings {
         concurrency: engine.in_flight_max,
         reply_max_bytes: usize::try_from(engine.reply_bytes_max).unwrap_or(usize::MAX),
         environment: engine.env_allowed.clone(),
+        redact: engine.redact.clone(),
+        processes: engine.processes.clone(),
     }
 }
 

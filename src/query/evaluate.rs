@@ -22,6 +22,7 @@ mod member;
 
 use group::Group;
 use member::Member;
+pub(crate) use member::percentile;
 
 /// Most values kept for exact percentiles of one answer: 64 MB.
 pub const PERCENTILE_VALUES_MAX: usize = 8_000_000;

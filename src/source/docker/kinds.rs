@@ -6,6 +6,7 @@
 mod engine;
 
 pub use engine::{ENGINE, IMAGE_KIND};
+pub mod process;
 
 use crate::model::{Attribute, AttributeType, Column, Derived, Formula, Key, Kind};
 
