@@ -5,6 +5,7 @@ pub(crate) mod machine;
 pub(crate) mod reaper;
 pub(crate) mod recorder;
 pub(crate) mod seeded;
+pub(crate) mod site;
 pub(crate) mod table;
 pub(crate) mod time;
 

@@ -14,6 +14,7 @@
 mod harness;
 
 mod api;
+mod cluster;
 mod contract;
 mod csv;
 mod fleet;
