@@ -246,9 +246,14 @@ fn apps_of_tasks(tasks: &[Json]) -> Vec<App> {
 /// How much of one documented body was read: applications, tasks, deployments and so on.
 fn read_example(name: &str, body: &[u8]) -> usize {
     let json: Json = serde_json::from_slice(body).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let tasks = |json: &Json| json["tasks"].as_array().cloned().unwrap_or_else(|| vec![json.clone()]);
+    let tasks = |json: &Json| json["tasks"].as_array().cloned().unwrap_or_else(|| vec![json["task"].clone()]);
     match name {
-        "app_list.json" | "GET_v2_apps_.json" | "GET_v2_apps_toggle_embed_apps.tasks.json" => {
+        "GET_v2_apps_toggle_embed_apps.tasks.json" => {
+            let app: App = serde_json::from_value(json["app"].clone()).unwrap();
+            assert!(app.last_task_failure.is_some());
+            app.tasks().count()
+        }
+        "app_list.json" | "GET_v2_apps_.json" => {
             let apps = wire::parse_apps(body).unwrap();
             assert!(apps.iter().all(|app| app.id.starts_with('/') && app.instances.is_some()), "{name}");
             apps.len()
