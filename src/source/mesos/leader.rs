@@ -96,7 +96,7 @@ impl Tasks {
                 "left out: the last answer took the leader so long that asking again now would burden it; raise `tasks_interval`",
             );
         }
-        let limits = Limits { deadline: deadline(visit), reply_max_bytes: self.settings.reply_max_bytes };
+        let limits = Limits::configured(deadline(visit), self.settings.reply_max_bytes);
         let asked = match leader.known.api {
             Api::Operator => self.lists(&leader, limits).await,
             Api::Endpoints => {
@@ -185,7 +185,8 @@ impl Tasks {
         events: &mut Vec<Event>,
     ) -> bool {
         let is_first = self.memory.first_visit.is_none();
-        let cluster = self.settings.name.as_str();
+        let Settings { name: cluster, hosts, .. } = &*self.settings;
+        let teller = (&self.target, cluster.as_str());
         let listed: BTreeMap<String, Agent> = agents.into_iter().map(|agent| (agent.id.clone(), agent)).collect();
         for agent in listed.values() {
             let before = self.memory.agents.get(&agent.id).map(|(before, _)| before);
@@ -193,10 +194,11 @@ impl Tasks {
                 None if is_first => {}
                 None => {
                     let at = agent.registered.unwrap_or(visit.started);
-                    events.push(events::agent(&self.target, cluster, at, agent, AgentChange::Added));
+                    events.push(events::agent(teller, at, agent, agent.host(hosts), AgentChange::Added));
                 }
                 Some(before) if before.draining != agent.draining => {
-                    events.push(events::agent(&self.target, cluster, visit.started, agent, AgentChange::Drained));
+                    let host = agent.host(hosts);
+                    events.push(events::agent(teller, visit.started, agent, host, AgentChange::Drained));
                 }
                 Some(_) => {}
             }
@@ -214,7 +216,7 @@ impl Tasks {
                 are_all_back = false;
                 kept.insert(id, (agent, seen_under));
             } else {
-                events.push(events::agent(&self.target, cluster, visit.started, &agent, AgentChange::Lost));
+                events.push(events::agent(teller, visit.started, &agent, agent.host(hosts), AgentChange::Lost));
             }
         }
         kept.extend(listed.iter().map(|(id, agent)| (id.clone(), (agent.clone(), elected))));
@@ -287,7 +289,8 @@ impl Tasks {
             }
             let [cpus, memory, disk, gpus] = task.resources.amounts();
             let values = Box::new([cpus, memory, disk, gpus]);
-            let host = task.agent().and_then(|id| Some(self.memory.agents.get(&id)?.0.hostname.clone()));
+            let agent = task.agent().and_then(|id| self.memory.agents.get(&id));
+            let host = agent.map(|(agent, _)| agent.host(&self.settings.hosts).to_owned());
             observations.push(Observation {
                 identity: Identity::new([cluster.as_str(), key.0.as_str(), key.1.as_str()]),
                 attributes: Some(task_attributes(&task, app, host)),
@@ -399,7 +402,7 @@ fn task_attributes(task: &Task, app: Option<String>, host: Option<String>) -> At
         ("name", text(Some(task.name.clone()))),
         ("state", text(Some(task.state.clone()))),
         ("agent", text(task.agent())),
-        ("agent_host", text(host)),
+        ("host", text(host)),
         ("executor", text(Some(task.executor()))),
         ("container_id", text(container)),
         ("container_parent", text(parent)),

@@ -31,7 +31,7 @@ async fn tasks_carry_their_allocation_and_to_what_they_belong() {
     assert_eq!(facts.get("app").cloned(), text("/shop/api"));
     assert_eq!(facts.get("container_id").cloned(), text("3d8d5583-702b-46c1-b6eb-46df523021b0"));
     assert_eq!(facts.get("agent").cloned(), text("e64742f5-5bc4-4011-afc0-70b710eb8c26-S0"));
-    assert_eq!(facts.get("agent_host").cloned(), text("localhost"));
+    assert_eq!(facts.get("host").cloned(), text("localhost"));
     assert_eq!(facts.get("image").cloned(), text("bb:1.0"));
     assert_eq!(facts.get("started_at"), Some(&AttributeValue::Time(Timestamp::from_ms(1_795_209_691_241))));
     let values = &living.sample.as_ref().unwrap().values;
@@ -157,6 +157,8 @@ async fn agents_come_and_go_and_a_new_leader_waits_for_them() {
     server.set(&call("GET_AGENTS"), agents(reply(list)));
     let observed = poll(&mut tasks).await;
     assert_eq!(agent_events(&observed), ["agent_lost"]);
+    let lost = observed.events.iter().find(|event| event.event_type == "agent_lost").unwrap();
+    assert_eq!(lost.details["host"], "localhost".into());
     assert!(observed.batches.iter().all(|batch| batch.complete));
     let draining = list.replace(r#""active":true"#, r#""active":true,"drain_info":{"state":"DRAINING"}"#);
     server.set(&call("GET_AGENTS"), agents(reply(&draining)));
