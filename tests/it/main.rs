@@ -15,6 +15,7 @@ mod harness;
 
 mod api;
 mod commands;
+mod cluster;
 mod contract;
 mod csv;
 mod exports;
