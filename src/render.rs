@@ -10,6 +10,8 @@ pub mod diff;
 pub mod explain;
 pub mod json;
 pub mod openmetrics;
+pub mod planning;
+pub mod report;
 pub mod rows;
 pub mod samples;
 pub mod snapshot;

@@ -12,6 +12,7 @@ use crate::model::{EntityRecord, Event, Kind, KindBatch, Outcome, TargetName, Ti
 pub mod attribution;
 pub mod docker;
 pub mod host;
+pub mod host_names;
 pub mod http;
 pub mod labelled;
 pub mod marathon;
@@ -21,6 +22,7 @@ pub mod prometheus;
 pub mod recorder;
 pub mod registry;
 pub mod swarm;
+mod wire;
 pub mod zookeeper;
 
 /// Every kind that is recorded, in the order of documentation.
@@ -28,6 +30,7 @@ pub static KINDS: &[&Kind] = &[
     &docker::kinds::CONTAINER,
     &docker::kinds::CONTAINER_INTERFACE,
     &docker::kinds::CONTAINER_DEVICE,
+    &docker::kinds::process::CONTAINER_PROCESS,
     &docker::kinds::ENGINE,
     &docker::kinds::IMAGE_KIND,
     &host::HOST,
@@ -68,6 +71,11 @@ pub trait Source: Send {
     /// changes, so it is kept there and asked for once.
     fn recalls(&self) -> &'static [&'static Kind] {
         &[]
+    }
+
+    /// Whether of those it wants only what its newest good poll listed, and nothing that lived but was not looked at.
+    fn recalls_only_listed(&self) -> bool {
+        false
     }
 
     /// Takes back what was stored of a living entity of one of those kinds, by polls of the same target.

@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::environment::Environment;
 use super::fault::Faults;
 use super::section::Section;
-use super::service::read_service;
+use super::service::{read_named, read_service};
 use super::timing::{Timing, read_timing};
 use super::{host_entry, seconds};
+use crate::source::host_names::HostNames;
 use crate::source::{host, prometheus, registry};
 
 /// A registry changes when somebody pushes.
@@ -49,14 +50,15 @@ pub struct ExporterTarget {
 pub(super) fn read_registries(
     sections: Option<Vec<Section<'_>>>,
     environment: &Environment,
+    hosts: &HostNames,
     faults: &Faults,
 ) -> Vec<RegistryTarget> {
-    named(
+    read_named(
         sections,
+        "source.registry",
         faults,
-        "registry",
         |target: &RegistryTarget| &target.settings.name,
-        |section| read_registry(section, environment),
+        |section| read_registry(section, environment, hosts),
     )
 }
 
@@ -64,40 +66,20 @@ pub(super) fn read_pages(
     sections: Option<Vec<Section<'_>>>,
     common: Timing,
     environment: &Environment,
+    hosts: &HostNames,
     faults: &Faults,
 ) -> Vec<PrometheusTarget> {
-    named(
+    read_named(
         sections,
+        "source.prometheus",
         faults,
-        "prometheus",
         |target: &PrometheusTarget| &target.settings.name,
-        |section| read_page(section, common, environment),
+        |section| read_page(section, common, environment, hosts),
     )
 }
 
-/// Reads each entry; their names must differ.
-fn named<'a, T>(
-    sections: Option<Vec<Section<'a>>>,
-    faults: &Faults,
-    source: &str,
-    name: impl Fn(&T) -> &String,
-    mut read: impl FnMut(Section<'a>) -> Option<T>,
-) -> Vec<T> {
-    let mut targets: Vec<(usize, T)> = Vec::new();
-    for (index, section) in sections.into_iter().flatten().enumerate() {
-        let place = section.path_of("name");
-        let Some(target) = read(section) else { continue };
-        if let Some((first, _)) = targets.iter().find(|(_, other)| name(other) == name(&target)) {
-            let name = name(&target);
-            faults.add(place, format!("{name:?} is also the name of source.{source}[{first}]; give each its own name"));
-        }
-        targets.push((index, target));
-    }
-    targets.into_iter().map(|(_, target)| target).collect()
-}
-
-fn read_registry(mut section: Section<'_>, environment: &Environment) -> Option<RegistryTarget> {
-    let service = read_service(&mut section, environment, "https://registry.example:5000");
+fn read_registry(mut section: Section<'_>, environment: &Environment, hosts: &HostNames) -> Option<RegistryTarget> {
+    let service = read_service(&mut section, environment, hosts, "https://registry.example:5000");
     let timing = read_timing(&mut section, REGISTRY_TIMING);
     let realm = section.text("realm").map(str::to_owned);
     if realm.as_ref().is_some_and(|realm| !realm.starts_with("http://") && !realm.starts_with("https://")) {
@@ -121,8 +103,13 @@ fn read_registry(mut section: Section<'_>, environment: &Environment) -> Option<
     Some(RegistryTarget { interval: timing.interval, timeout: timing.timeout, settings })
 }
 
-fn read_page(mut section: Section<'_>, common: Timing, environment: &Environment) -> Option<PrometheusTarget> {
-    let service = read_service(&mut section, environment, "http://node-1:9323/metrics");
+fn read_page(
+    mut section: Section<'_>,
+    common: Timing,
+    environment: &Environment,
+    hosts: &HostNames,
+) -> Option<PrometheusTarget> {
+    let service = read_service(&mut section, environment, hosts, "http://node-1:9323/metrics");
     let timing = read_timing(&mut section, common);
     let defaults = prometheus::Settings::new("", "");
     let whole = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
@@ -156,8 +143,9 @@ pub(super) fn read_exporter(
     mut section: Section<'_>,
     common: Timing,
     environment: &Environment,
+    hosts: &HostNames,
 ) -> Option<ExporterTarget> {
-    let service = read_service(&mut section, environment, "http://node-1:9100/metrics");
+    let service = read_service(&mut section, environment, hosts, "http://node-1:9100/metrics");
     let timing = read_timing(&mut section, common);
     let name = service.as_ref().map_or("", |service| &service.name);
     let host = host_entry::read_filters(&mut section, host::Settings::named(name));

@@ -14,6 +14,7 @@ mod known;
 mod label;
 mod pages;
 mod parse;
+mod planning;
 mod several;
 mod step;
 #[cfg(test)]
@@ -24,12 +25,14 @@ mod time;
 
 pub use cursor::{entities_cursor, events_cursor, samples_cursor};
 pub use events::{EVENTS_DEFAULT, EVENTS_MAX, EventsRequest};
-pub(crate) use known::shown;
 pub use known::{ParameterError, UnknownKind, kind_named};
+pub(crate) use known::{shown, suggestion};
 pub use pages::{ENTITIES_DEFAULT, ENTITIES_MAX, EntitiesRequest, SamplesRequest, TargetsRequest, parse_none};
+pub(crate) use parse::parse_zone;
 pub use parse::take_formulas;
+pub use planning::{CapacityRequest, HeadroomRequest, Measure, Resource, Subject};
 pub use several::{DiffRequest, Selected, SnapshotRequest};
-pub(crate) use time::parse_rfc3339;
+pub(crate) use time::{parse_duration, parse_rfc3339, parse_time};
 
 /// What [`RangeRequest::parse`] takes beside filters. Filters share these names' space: no identity key, attribute or
 /// column may be called like a parameter.
@@ -46,6 +49,11 @@ pub const EVENTS_PARAMETERS: &[&str] =
 pub const SNAPSHOT_PARAMETERS: &[&str] = &["at", "kinds", "tz"];
 /// What [`DiffRequest::parse`] takes beside filters.
 pub const DIFF_PARAMETERS: &[&str] = &["from", "to", "around", "window", "kinds", "group_by", "top", "tz"];
+
+/// What [`CapacityRequest::parse`] takes beside filters.
+pub const CAPACITY_PARAMETERS: &[&str] = &["of", "resource", "threshold", "horizon", "start", "end", "tz"];
+/// What [`HeadroomRequest::parse`] takes beside filters.
+pub const HEADROOM_PARAMETERS: &[&str] = &["cpus", "mem", "instances", "start", "end", "tz"];
 
 /// Most buckets of a range: a screen shows a third of them, and clients of other recorders know the number.
 pub const BUCKETS_MAX: usize = 11_000;
@@ -225,7 +233,7 @@ impl Across {
 
     fn parse(text: &str) -> Result<Across, String> {
         Across::ALL.into_iter().find(|across| across.name() == text).ok_or_else(|| {
-            let advice = known::suggestion(text, &Across::ALL.map(Across::name));
+            let advice = suggestion(text, &Across::ALL.map(Across::name));
             format!("`{}` is no way to combine; {advice}", shown(text))
         })
     }

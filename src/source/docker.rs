@@ -16,11 +16,12 @@ use super::attribution::Book;
 use super::http::{Failure, Http, Limits, REPLY_MAX_BYTES, SetupError, Tls};
 use super::{Observed, Source, Visit};
 use crate::clock::Clock;
-use crate::model::{Event, TargetName, Value};
+use crate::model::{AttributeValue, EntityRecord, Event, Kind, TargetName, Value};
 
 pub mod kinds;
 
 mod attribution;
+mod digests;
 mod disk;
 mod engine;
 mod events;
@@ -34,14 +35,17 @@ mod list;
 mod observe;
 mod offset;
 mod poll;
+mod processes;
+mod redact;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod top;
 mod version;
 mod wire;
 
 pub use images::Images;
-pub(crate) use wire::parse_time as wire_time;
+pub use processes::{PROCESSES_INTERVAL, ProcessSettings, Processes};
 
 /// Stats requests in flight at one engine: its one loop serves all that wait, so that more at once cost no more.
 pub const CONCURRENCY: usize = 256;
@@ -51,6 +55,9 @@ pub const CONCURRENCY_IN_ALL: usize = 512;
 
 /// Pause between polls of images, and of `/system/df`, which walks every volume.
 pub const SELDOM: Duration = Duration::from_secs(600);
+
+/// What is hidden in command lines unless the configuration says otherwise.
+pub const REDACTED: [&str; 4] = ["*password*", "*passwd*", "*secret*", "*token*"];
 
 /// What the configuration says of an engine, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +80,10 @@ pub struct Settings {
     pub reply_max_bytes: usize,
     /// Names of environment variables to keep beside `MESOS_*` and `MARATHON_*`.
     pub environment: Vec<String>,
+    /// What is hidden in command lines: names of arguments and variables, with `*` and `?`.
+    pub redact: Vec<String>,
+    /// Whose processes are looked at, and how.
+    pub processes: ProcessSettings,
 }
 
 impl Settings {
@@ -88,6 +99,8 @@ impl Settings {
             concurrency: CONCURRENCY,
             reply_max_bytes: REPLY_MAX_BYTES,
             environment: Vec::new(),
+            redact: REDACTED.iter().map(|&pattern| pattern.to_owned()).collect(),
+            processes: ProcessSettings::default(),
         }
     }
 
@@ -110,6 +123,8 @@ pub struct Docker {
     known: HashMap<Box<str>, known::Known>,
     /// Containers of which events told, until a good poll says what became of them.
     gone: gone::Gone,
+    /// By what registries know the images of those containers.
+    digests: digests::Digests,
     disk: disk::DiskUsage,
     inbox: Option<Arc<follow::Inbox>>,
     /// Follows events of the engine of a version; kept only to end with this.
@@ -146,6 +161,7 @@ impl Docker {
             engine: None,
             known: HashMap::new(),
             gone: gone::Gone::default(),
+            digests: digests::Digests::default(),
             inbox: None,
             follower: None,
             book: None,
@@ -172,13 +188,32 @@ impl Docker {
     }
 
     fn limits(&self, deadline: Instant) -> Limits {
-        Limits { deadline, reply_max_bytes: self.settings.reply_max_bytes }
+        Limits::configured(deadline, self.settings.reply_max_bytes)
     }
 }
 
 impl Source for Docker {
     fn target(&self) -> &TargetName {
         &self.target
+    }
+
+    fn recalls(&self) -> &'static [&'static Kind] {
+        static KINDS: [&Kind; 1] = [&kinds::CONTAINER];
+        &KINDS
+    }
+
+    fn recalls_only_listed(&self) -> bool {
+        true
+    }
+
+    fn recall(&mut self, _kind: &'static Kind, entity: &EntityRecord) {
+        // An image may be gone by now: then nobody else knows its digests.
+        let Some(newest) = entity.versions.last() else { return };
+        if let (Some(AttributeValue::Text(id)), Some(AttributeValue::List(names))) =
+            (newest.attributes.get("image_id"), newest.attributes.get(kinds::IMAGE_DIGESTS))
+        {
+            self.digests.note(id, names.iter().map(String::as_str));
+        }
     }
 
     fn poll(&mut self, visit: Visit) -> BoxFuture<'_, Observed> {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::docker::Settings;
+use super::host_names::HostNames;
 use super::http::{Failure, Http, Limits, SetupError};
 use super::{Observed, Source, Visit};
 use crate::clock::Clock;
@@ -35,6 +36,7 @@ pub struct Swarm {
     settings: Settings,
     clock: Clock,
     http: Http,
+    hosts: HostNames,
     failures: Failures,
 }
 
@@ -51,12 +53,18 @@ impl Swarm {
     /// The same over a client that is there already.
     pub fn with_http(settings: Settings, clock: Clock, http: Http) -> Swarm {
         let target = TargetName::new(SOURCE, &settings.name);
-        Swarm { target, settings, clock, http, failures: Failures::default() }
+        Swarm { target, settings, clock, http, hosts: HostNames::default(), failures: Failures::default() }
+    }
+
+    /// With names for the machines of its nodes.
+    #[must_use]
+    pub fn naming(self, hosts: HostNames) -> Swarm {
+        Swarm { hosts, ..self }
     }
 
     async fn visit(&mut self, visit: Visit) -> Result<Observed, Failure> {
         let deadline = Instant::now() + visit.timeout.saturating_mul(9) / 10;
-        let limits = Limits { deadline, reply_max_bytes: self.settings.reply_max_bytes };
+        let limits = Limits::configured(deadline, self.settings.reply_max_bytes);
         let mut bytes = 0_u64;
         let Some(nodes) = self.list::<Node>("/nodes", limits, &mut bytes).await? else {
             // No manager: whatever it told before has ended.
@@ -66,7 +74,7 @@ impl Swarm {
         let tasks = self.list::<Task>("/tasks", limits, &mut bytes).await?.unwrap_or_default();
         let at = self.clock.now();
         let host = self.settings.name.as_str();
-        let nodes_seen = observe::nodes(host, &nodes, &tasks, at);
+        let nodes_seen = observe::nodes(host, &self.hosts, &nodes, &tasks, at);
         let services_seen = observe::services(host, &services, &nodes, &tasks, at);
         let events = self.failures.since_before(&self.target, host, &services, &tasks, at);
         Ok(observed(bytes, nodes_seen, services_seen, events))

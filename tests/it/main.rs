@@ -14,9 +14,13 @@
 mod harness;
 
 mod api;
+mod commands;
 mod contract;
 mod csv;
+mod exports;
+mod files;
 mod fleet;
+mod guarded;
 mod happenings;
 mod hostile;
 mod kill;
@@ -25,5 +29,9 @@ mod layers;
 mod load;
 mod numbers;
 mod pages;
+mod promises;
 mod readme;
 mod real;
+mod signals;
+mod year;
+mod sql;

@@ -1,12 +1,22 @@
-//! What the Docker source records, as data: container, its interfaces and devices, engine, image.
+//! What the Docker source records, as data: container, its interfaces and devices; in `engine` the engine and images.
 //!
 //! Must not know: how the numbers are fetched. The order of `columns` is the order in which `stats`, `info` and
 //! `images` fill [`crate::model::Sample::values`].
+
+mod engine;
+
+pub use engine::{ENGINE, IMAGE_KIND};
+pub mod process;
 
 use crate::model::{Attribute, AttributeType, Column, Derived, Formula, Key, Kind};
 
 const HOST: Key = Key { name: "host", help: "The engine's name in the configuration." };
 const CONTAINER_ID: Key = Key { name: "id", help: "The container's id, 64 hexadecimal digits." };
+
+/// Attribute of `container`: the digest of its image.
+pub(super) const IMAGE_DIGEST: &str = "image_digest";
+/// Attribute of `container`: all digests of its image.
+pub(super) const IMAGE_DIGESTS: &str = "image_digests";
 
 const fn fact(name: &'static str, ty: AttributeType, help: &'static str) -> Attribute {
     Attribute::new(name, ty, help)
@@ -22,6 +32,9 @@ const AGENT: Attribute = fact("agent", AttributeType::Text, "The Mesos agent tha
 const SERVICE: Attribute =
     fact("service", AttributeType::Text, "The swarm service, or Compose project and service, of the container.");
 
+const STACK: Attribute =
+    fact("stack", AttributeType::Text, "The swarm stack, or Compose project, that the container is a part of.");
+
 /// One container, from its creation to its removal.
 pub static CONTAINER: Kind = Kind {
     name: "container",
@@ -31,6 +44,18 @@ pub static CONTAINER: Kind = Kind {
         NAME,
         IMAGE,
         fact("image_id", AttributeType::Text, "The image's content id."),
+        fact(
+            IMAGE_DIGEST,
+            AttributeType::Text,
+            "The digest by which the registry of `image` knows the image; kept when the image is untagged or deleted.",
+        )
+        .late(),
+        fact(
+            IMAGE_DIGESTS,
+            AttributeType::List,
+            "All digests by which registries know the image, as repository@digest.",
+        )
+        .late(),
         fact(
             "state",
             AttributeType::Text,
@@ -48,6 +73,7 @@ pub static CONTAINER: Kind = Kind {
         FRAMEWORK,
         AGENT,
         SERVICE,
+        STACK,
         fact("labels", AttributeType::Map, "Labels, its own and its image's."),
         fact(
             "env",
@@ -65,8 +91,14 @@ pub static CONTAINER: Kind = Kind {
         fact("privileged", AttributeType::Boolean, "Whether it runs with all privileges."),
         fact("cpuset_cpus", AttributeType::Text, "The CPUs it may run on; absent where all."),
         fact("cpu_limit_cores", AttributeType::Number, "NanoCpus, or quota / period; absent without a limit."),
+        fact(
+            "cpu_allocated_cores",
+            AttributeType::Number,
+            "CPUs that Mesos allocated to its task; absent where it is none's.",
+        ),
         fact("cpu_reserved_cores", AttributeType::Number, "CpuShares / 1024; absent where not set."),
         fact("memory_max_bytes", AttributeType::Integer, "Memory limit as configured; absent without one."),
+        fact("memory_allocated_bytes", AttributeType::Integer, "Memory that Mesos allocated to its task."),
         fact("memory_reserved_bytes", AttributeType::Integer, "Soft memory limit; absent without one."),
         fact("swap_max_bytes", AttributeType::Integer, "MemorySwap - Memory; absent without a limit."),
         fact("pids_limit", AttributeType::Integer, "Most processes; absent without a limit."),
@@ -353,7 +385,7 @@ pub static CONTAINER_INTERFACE: Kind = Kind {
     name: "container_interface",
     help: "A network interface of a running container that has a network of its own.",
     identity: &[HOST, CONTAINER_ID, Key { name: "interface", help: "The interface's name inside, such as eth0." }],
-    attributes: &[NAME, IMAGE, APP, TASK, FRAMEWORK, AGENT, SERVICE],
+    attributes: &[NAME, IMAGE, APP, TASK, FRAMEWORK, AGENT, SERVICE, STACK],
     columns: &[
         Column::counter("receive_bytes_total", "receive_bytes", "bytes", 0, "Bytes received."),
         Column::counter("receive_packets_total", "receive_packets", "", 0, "Packets received."),
@@ -394,7 +426,7 @@ pub static CONTAINER_DEVICE: Kind = Kind {
     name: "container_device",
     help: "A block device that a running container has used.",
     identity: &[HOST, CONTAINER_ID, Key { name: "device", help: "The device's numbers, major:minor." }],
-    attributes: &[NAME, IMAGE, APP, TASK, FRAMEWORK, AGENT, SERVICE],
+    attributes: &[NAME, IMAGE, APP, TASK, FRAMEWORK, AGENT, SERVICE, STACK],
     columns: &[
         Column::counter("read_bytes_total", "read_bytes", "bytes", 0, "Bytes read."),
         Column::counter("read_ops_total", "read_ops", "", 0, "Reads."),
@@ -420,83 +452,4 @@ pub static CONTAINER_DEVICE: Kind = Kind {
         per_second("write_ops_per_second", "Writes a second.", &["write_ops_total"]),
     ],
     display: &["host", "name", "device", "id"],
-};
-
-/// The engine itself.
-pub static ENGINE: Kind = Kind {
-    name: "engine",
-    help: "A Docker engine (or podman): what it holds and what machine it runs on.",
-    identity: &[HOST],
-    attributes: &[
-        fact("product", AttributeType::Text, "docker or podman."),
-        fact("engine_version", AttributeType::Text, "The engine's version."),
-        fact("api_version", AttributeType::Text, "The newest API version it serves."),
-        fact("api_version_min", AttributeType::Text, "The oldest API version it serves."),
-        fact("api_version_used", AttributeType::Text, "The API version it is asked in."),
-        fact("containerd_version", AttributeType::Text, "containerd's version."),
-        fact("runc_version", AttributeType::Text, "The OCI runtime's version."),
-        fact("kernel_version", AttributeType::Text, "The machine's kernel."),
-        fact("os", AttributeType::Text, "The machine's operating system."),
-        fact("architecture", AttributeType::Text, "The machine's processor architecture."),
-        fact("hostname", AttributeType::Text, "The machine's own name."),
-        fact("storage_driver", AttributeType::Text, "How image layers are stored."),
-        fact("logging_driver", AttributeType::Text, "Where containers' output goes by default."),
-        fact("cgroup_version", AttributeType::Text, "1 or 2."),
-        fact("cgroup_driver", AttributeType::Text, "cgroupfs, systemd or none."),
-        fact("data_root", AttributeType::Text, "The engine's data directory."),
-        fact("swarm_state", AttributeType::Text, "inactive, pending, active, error or locked."),
-        fact("swarm_node_id", AttributeType::Text, "The engine's node id in its swarm."),
-        fact("live_restore", AttributeType::Boolean, "Whether containers outlive a restart of the engine."),
-        fact("labels", AttributeType::List, "The engine's labels."),
-    ],
-    columns: &[
-        Column::gauge("containers", "containers", "", 0, "Containers in all.").headline(),
-        Column::gauge("containers_running", "containers_running", "", 0, "Containers running.").headline(),
-        Column::gauge("containers_paused", "containers_paused", "", 0, "Containers paused."),
-        Column::gauge("containers_stopped", "containers_stopped", "", 0, "Containers stopped."),
-        Column::gauge("images", "images", "", 0, "Images.").headline(),
-        Column::gauge("cpus", "cpus", "", 0, "CPUs of the machine.").headline(),
-        Column::gauge("memory_total_bytes", "memory_total_bytes", "bytes", 0, "Memory of the machine.").headline(),
-        Column::gauge(
-            "disk_images_bytes",
-            "disk_images_bytes",
-            "bytes",
-            0,
-            "Disk used by image layers, each once. This and the other disk columns stand as of the last /system/df, \
-             which is asked for seldom.",
-        ),
-        Column::gauge(
-            "disk_containers_bytes",
-            "disk_containers_bytes",
-            "bytes",
-            0,
-            "Disk used by containers' writable layers.",
-        ),
-        Column::gauge("disk_volumes_bytes", "disk_volumes_bytes", "bytes", 0, "Disk used by volumes."),
-        Column::gauge("disk_build_cache_bytes", "disk_build_cache_bytes", "bytes", 0, "Disk used by the build cache."),
-    ],
-    derived: &[],
-    display: &["host"],
-};
-
-/// One image of an engine.
-pub static IMAGE_KIND: Kind = Kind {
-    name: "image",
-    help: "An image that an engine holds.",
-    identity: &[HOST, Key { name: "id", help: "The image's content id, sha256:…" }],
-    attributes: &[
-        fact("name", AttributeType::Text, "Its first tag in alphabetical order; absent where it is untagged."),
-        fact("tags", AttributeType::List, "Its tags, as repository:tag."),
-        fact("digests", AttributeType::List, "Its digests in registries, as repository@digest."),
-        fact("created", AttributeType::Time, "When it was built."),
-        fact("labels", AttributeType::Map, "Its labels."),
-    ],
-    columns: &[
-        Column::gauge("size_bytes", "size_bytes", "bytes", 0, "Size of all its layers.").headline(),
-        Column::gauge("shared_bytes", "shared_bytes", "bytes", 0, "Size of its layers that other images have too.")
-            .headline(),
-        Column::gauge("containers", "containers", "", 0, "Containers made from it, running or not.").headline(),
-    ],
-    derived: &[],
-    display: &["host", "name", "id"],
 };

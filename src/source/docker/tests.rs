@@ -9,6 +9,7 @@ mod described;
 mod expected;
 mod following;
 mod quirks;
+mod reach;
 mod real;
 mod recorded;
 mod visits;

@@ -27,7 +27,8 @@ pub static SWARM_NODE: Kind = Kind {
     help: "A machine of a Docker swarm, as a manager tells of it.",
     identity: &[HOST_KEY, Key { name: "id", help: "The node's id." }],
     attributes: &[
-        fact("name", AttributeType::Text, "The machine's own name."),
+        fact("name", AttributeType::Text, "The machine's name: what `[hosts]` makes of its hostname or address."),
+        fact("hostname", AttributeType::Text, "The machine's own name."),
         fact("role", AttributeType::Text, "manager or worker."),
         fact("is_leader", AttributeType::Boolean, "Whether it leads the managers."),
         fact("state", AttributeType::Text, "Whether it answers: ready, down, unknown, disconnected."),

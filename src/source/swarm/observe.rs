@@ -7,15 +7,16 @@ use std::collections::HashMap;
 use super::kinds::{STARTING, STATES};
 use super::wire::{Node, Service, Task};
 use crate::model::{Attributes, Identity, Observation, Sample, Timestamp, Value};
+use crate::source::host_names::HostNames;
 
 /// The machines, each with the tasks that run on it.
-pub(super) fn nodes(host: &str, nodes: &[Node], tasks: &[Task], at: Timestamp) -> Vec<Observation> {
+pub(super) fn nodes(host: &str, hosts: &HostNames, nodes: &[Node], tasks: &[Task], at: Timestamp) -> Vec<Observation> {
     let mut running: HashMap<&str, usize> = HashMap::new();
     for node in tasks.iter().filter(|task| task.status.state == "running").filter_map(|task| task.node.as_deref()) {
         *running.entry(node).or_default() += 1;
     }
     let running = |node: &Node| running.get(node.id.as_str()).copied().unwrap_or(0);
-    nodes.iter().map(|node| of_node(host, node, running(node), at)).collect()
+    nodes.iter().map(|node| of_node(host, hosts, node, running(node), at)).collect()
 }
 
 /// The services, each with what became of its tasks.
@@ -43,9 +44,12 @@ fn insert(attributes: &mut Attributes, name: &'static str, text: Option<&String>
     attributes.extend(text.filter(|text| !text.is_empty()).map(|text| (name, text.as_str().into())));
 }
 
-fn of_node(host: &str, node: &Node, running: usize, at: Timestamp) -> Observation {
+fn of_node(host: &str, hosts: &HostNames, node: &Node, running: usize, at: Timestamp) -> Observation {
     let mut attributes = Attributes::new();
-    insert(&mut attributes, "name", node.description.hostname.as_ref());
+    let hostname = node.description.hostname.as_ref();
+    let name = hostname.map(|hostname| hosts.name_at(hostname, node.status.addr.as_deref()).to_owned());
+    insert(&mut attributes, "name", name.as_ref());
+    insert(&mut attributes, "hostname", hostname);
     insert(&mut attributes, "role", node.spec.role.as_ref());
     insert(&mut attributes, "state", node.status.state.as_ref());
     insert(&mut attributes, "availability", node.spec.availability.as_ref());

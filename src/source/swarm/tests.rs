@@ -49,7 +49,8 @@ async fn the_recorded_swarm_has_its_services_and_node() {
     canned.set("/services", fixture("services.json"));
     canned.add("/tasks", CannedReply::ok("[]"));
     canned.add("/tasks", fixture("tasks.json"));
-    let mut swarm = swarm(canned);
+    let hosts = HostNames::new([("vm".to_owned(), "node-7".to_owned())]);
+    let mut swarm = swarm(canned).naming(hosts);
     let first = poll(&mut swarm).await;
     assert_eq!((first.outcome, first.events.len()), (Outcome::Ok, 0));
     let second = poll(&mut swarm).await;
@@ -64,7 +65,8 @@ async fn the_recorded_swarm_has_its_services_and_node() {
     assert!(seen.contains(&row("toobig", [1, 0, 0, 1])), "{seen:?}");
     assert_eq!(seen.len(), 6);
     let node = &second.batches[0].observations[0];
-    assert_eq!(node.attributes.as_ref().unwrap()["name"], "vm".into());
+    assert_eq!(node.attributes.as_ref().unwrap()["name"], "node-7".into());
+    assert_eq!(node.attributes.as_ref().unwrap()["hostname"], "vm".into());
     assert_eq!(node.attributes.as_ref().unwrap()["role"], "manager".into());
     assert_eq!(node.sample.as_ref().unwrap().values[1..], [Value::Int(2_000_000_000), Value::Int(25_276_502_016)]);
     assert!(!second.events.is_empty(), "the failing service's tasks");

@@ -1,12 +1,18 @@
 //! A recorder of the test's own: the built binary, in a scratch directory, on a free port.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tachograph::source::KINDS;
+use tachograph::store::Store;
+use tachograph::store::sqlite::Sqlite;
 
 use super::http::{self, Reply};
 use super::time::wait_for;
@@ -23,6 +29,18 @@ pub(crate) struct Recorder {
     address: SocketAddr,
     directory: PathBuf,
     network: Option<PathBuf>,
+    access: Access,
+}
+
+/// How a recorder is guarded, and so how it is asked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Access {
+    /// Further lines of `[server]`.
+    pub(crate) server: String,
+    /// The authority (PEM) that signed its certificate, where it has one.
+    pub(crate) authority: Option<Vec<u8>>,
+    /// The token that is shown to it.
+    pub(crate) token: Option<String>,
 }
 
 impl Recorder {
@@ -35,16 +53,62 @@ impl Recorder {
     /// The same inside another network namespace, where it is asked too.
     #[track_caller]
     pub(crate) fn start_in(directory: &Path, sources: &str, network: Option<&Path>) -> Recorder {
+        Recorder::guarded(directory, sources, network, Access::default())
+    }
+
+    /// The same, guarded.
+    #[track_caller]
+    pub(crate) fn guarded(directory: &Path, sources: &str, network: Option<&Path>, access: Access) -> Recorder {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let store = directory.join("store.db");
-        let sources = sources.replace("{address}", &address.to_string());
-        let config = format!("[server]\nlisten = \"{address}\"\n\n[store]\npath = {store:?}\n\n{sources}\n");
-        std::fs::write(directory.join("config.toml"), config).unwrap();
+        Recorder::listening(directory, address, sources, network, access)
+    }
+
+    /// The same on an address of the test's choice.
+    #[track_caller]
+    pub(crate) fn listening(
+        directory: &Path,
+        address: SocketAddr,
+        sources: &str,
+        network: Option<&Path>,
+        access: Access,
+    ) -> Recorder {
+        write_config(directory, address, &access, sources);
         let child = launch(directory, network);
-        let recorder =
-            Recorder { child, address, directory: directory.to_owned(), network: network.map(Path::to_owned) };
+        let (directory, network) = (directory.to_owned(), network.map(Path::to_owned));
+        let recorder = Recorder { child, address, directory, network, access };
         recorder.wait_until_ready();
         recorder
+    }
+
+    /// Writes its configuration anew, with these sources; it is not told.
+    pub(crate) fn configure(&self, sources: &str) {
+        write_config(&self.directory, self.address, &self.access, sources);
+    }
+
+    /// Runs another command of the program with its configuration.
+    #[track_caller]
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        run_in(&self.directory, arguments)
+    }
+
+    /// Sends it a signal.
+    #[track_caller]
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until it has ended by itself.
+    #[track_caller]
+    pub(crate) fn ended(&mut self, limit: Duration) -> ExitStatus {
+        let status = wait_for("the recorder to end", limit, || self.child.try_wait().unwrap());
+        reaper::forget(self.child.id());
+        status
+    }
+
+    /// What it keeps, read beside it.
+    #[track_caller]
+    pub(crate) fn store(&self) -> Store {
+        Store::Sqlite(Sqlite::open_read_only(&self.directory.join("store.db"), KINDS).unwrap())
     }
 
     /// Ends it with SIGKILL and starts it again on the same file.
@@ -66,6 +130,11 @@ impl Recorder {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// What it has logged.
@@ -102,9 +171,23 @@ impl Recorder {
         Table::read(&reply.body)
     }
 
+    /// Asks for a path and does not read the answer; dropping the connection is going away.
+    #[track_caller]
+    pub(crate) fn ask(&self, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).unwrap();
+        stream
+    }
+
     fn try_get(&self, path: &str, headers: &[(&str, &str)]) -> std::io::Result<Reply> {
         let Some(network) = &self.network else {
-            return http::get(self.address, path, headers, ANSWER_WITHIN);
+            let shown = self.access.token.as_ref().map(|token| format!("Bearer {token}"));
+            let headers: Vec<_> =
+                headers.iter().copied().chain(shown.iter().map(|shown| ("Authorization", shown.as_str()))).collect();
+            if let Some(authority) = &self.access.authority {
+                return http::get_over_tls(self.address, authority, path, &headers, ANSWER_WITHIN);
+            }
+            return http::get(self.address, path, &headers, ANSWER_WITHIN);
         };
         let done = Command::new("nsenter")
             .arg(format!("--net={}", network.display()))
@@ -132,6 +215,29 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Runs a command of the program to its end, with the configuration of a directory.
+#[track_caller]
+pub(crate) fn run_in(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tachograph"))
+        .args(arguments)
+        .arg("--config")
+        .arg(directory.join("config.toml"))
+        .env_clear()
+        .env("HOME", directory)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn write_config(directory: &Path, address: SocketAddr, access: &Access, sources: &str) {
+    let store = directory.join("store.db");
+    let server = format!("[server]\nlisten = \"{address}\"\n{}\n", access.server);
+    let sources = sources.replace("{address}", &address.to_string());
+    std::fs::write(directory.join("config.toml"), format!("{server}\n[store]\npath = {store:?}\n\n{sources}\n"))
+        .unwrap();
 }
 
 fn launch(directory: &Path, network: Option<&Path>) -> Child {

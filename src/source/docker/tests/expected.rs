@@ -141,7 +141,7 @@ async fn swarm(directory: &Path, reply: &Recorded) -> String {
 async fn refused(reply: &Recorded) -> String {
     let canned = Canned::new();
     canned.set(&reply.path, CannedReply::with_status(reply.status, reply.body.clone()));
-    let limits = Limits { deadline: Instant::now() + Duration::from_secs(5), reply_max_bytes: 65_536 };
+    let limits = Limits::fixed(Instant::now() + Duration::from_secs(5), 65_536);
     match Http::Canned(canned).get_ok(&reply.path, limits).await {
         Ok(_) => panic!("{}: no failure", reply.name),
         Err(failure) => format!("  {}: {}\n", failure.outcome.name(), failure.message),
@@ -206,7 +206,7 @@ async fn understood(directory: &Path, reply: &Recorded, quirks: Quirks) -> Strin
             let inspected = inspect::parse(body).unwrap();
             let _ = writeln!(text, "  {:?} started {:?}", inspected.state(), inspected.started_at());
             let name_of = |id: &str| Some(format!("name of {id}"));
-            facts(&mut text, &inspected.attributes(0, &[], name_of));
+            facts(&mut text, &inspected.attributes(0, inspect::Kept::default(), name_of));
         }
         other => panic!("{}: nobody says what {other} is", reply.name),
     }

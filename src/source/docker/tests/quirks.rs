@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{column, fixture};
 use crate::model::{AttributeValue, Timestamp};
 use crate::source::docker::info;
-use crate::source::docker::inspect::{self, NetworkOf};
+use crate::source::docker::inspect::{self, Kept, NetworkOf};
 use crate::source::docker::kinds::{CONTAINER, CONTAINER_DEVICE, CONTAINER_INTERFACE, ENGINE};
 use crate::source::docker::list::State;
 use crate::source::docker::stats::{self, Quirks, Stats};
@@ -234,7 +234,8 @@ fn a_network_that_is_not_the_containers_own_is_forgotten() {
 /// Checks facts of an inspect: `name=value` by `Debug` of the value's inside, `name=-` absent.
 fn facts(fixture_name: &str, expected: &[(&str, Option<AttributeValue>)]) {
     let inspected = inspect::parse(&fixture(fixture_name)).unwrap();
-    let attributes = inspected.attributes(0, &["APP_ENV".to_owned()], |_| None);
+    let attributes =
+        inspected.attributes(0, Kept { environment: &["APP_ENV".to_owned()], ..Kept::default() }, |_| None);
     for (name, value) in expected {
         assert!(CONTAINER.attribute(name).is_some(), "{name}");
         assert_eq!(attributes.get(name), value.as_ref(), "{fixture_name}: {name}");
@@ -331,7 +332,7 @@ fn a_quota_is_a_limit_too() {
         (r#""NanoCpus":1500000000,"CpuQuota":25000,"CpuPeriod":100000"#, Some(1.5)),
     ] {
         let body = format!(r#"{{"State":{{}},"HostConfig":{{{limits}}}}}"#);
-        let facts = inspect::parse(body.as_bytes()).unwrap().attributes(0, &[], |_| None);
+        let facts = inspect::parse(body.as_bytes()).unwrap().attributes(0, Kept::default(), |_| None);
         assert_eq!(facts.get("cpu_limit_cores"), cores.map(AttributeValue::from).as_ref(), "{limits}");
     }
 }
@@ -374,7 +375,7 @@ fn nulls_where_lists_were_expected_say_nothing() {
     let body =
         br#"{"State":{"Health":null},"Args":null,"Mounts":null,"HostConfig":{"RestartPolicy":null,"PidsLimit":null},
         "Config":{"Env":null,"Labels":null},"NetworkSettings":{"Ports":null,"Networks":{"a":null}}}"#;
-    let facts = inspect::parse(body).unwrap().attributes(0, &[], |_| None);
+    let facts = inspect::parse(body).unwrap().attributes(0, Kept::default(), |_| None);
     assert_eq!(facts.get("networks"), map(&[("a", "")]).as_ref());
     assert!(!facts.contains_key("ports") && !facts.contains_key("labels"));
 }
@@ -382,7 +383,7 @@ fn nulls_where_lists_were_expected_say_nothing() {
 #[test]
 fn a_long_command_is_cut_between_characters() {
     let body = format!(r#"{{"State":{{}},"Path":"a{}"}}"#, "ü".repeat(4_000));
-    let facts = inspect::parse(body.as_bytes()).unwrap().attributes(0, &[], |_| None);
+    let facts = inspect::parse(body.as_bytes()).unwrap().attributes(0, Kept::default(), |_| None);
     let Some(AttributeValue::Text(command)) = facts.get("command") else { panic!("no command") };
     assert_eq!(command.len(), 4_095 + '…'.len_utf8());
 }
@@ -434,7 +435,7 @@ async fn what_engines_say_of_an_error_is_told_in_their_words() {
         let canned = Canned::new();
         let body = fixture(&format!("docker-quirks/errors/{name}"));
         canned.add("/x", CannedReply::with_status(status, body));
-        let limits = Limits { deadline: Instant::now() + Duration::from_secs(5), reply_max_bytes: 65_536 };
+        let limits = Limits::fixed(Instant::now() + Duration::from_secs(5), 65_536);
         let failure = Http::Canned(canned).get_ok("/x", limits).await.unwrap_err();
         assert!(failure.message.contains(said), "{name}: {:?} does not say {said:?}", failure.message);
     }
