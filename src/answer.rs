@@ -13,6 +13,7 @@ use crate::model::{Attributes, EntityRecord, Identity, Kind, Run, TargetName, Ti
 use crate::query::certificate::Certificate;
 use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, Targets, TooMany};
 use crate::query::explain::Plan;
+use crate::query::filter::Filter;
 use crate::query::frame::{Frame, Gap};
 use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, SamplesRequest};
 use crate::query::samples::{SampleReader, SampleRow};
@@ -143,7 +144,7 @@ impl RangeReader<'_> {
     ) -> Result<(), AnswerError> {
         let range = self.request.range;
         let reach = TimeRange::new(range.start(), range.end().plus_ms(STRETCH_REACH_MS)).unwrap_or(range);
-        for_each_entity(self.store, self.request.kind, reach, None, |entity| {
+        for_each_entity(self.store, self.request.kind, &self.request.filter, reach, None, |entity| {
             if !wanted(entity) {
                 return Ok(ControlFlow::Continue(()));
             }
@@ -203,7 +204,7 @@ impl RangeReader<'_> {
         let (kind, range, filter) = (self.request.kind, self.request.range, &self.request.filter);
         let near = TimeRange::new(range.start().plus_ms(-TARGETS_REACH_MS), range.end().plus_ms(TARGETS_REACH_MS));
         let mut targets = Targets::default();
-        for_each_entity(self.store, kind, near.unwrap_or(range), None, |entity| {
+        for_each_entity(self.store, kind, filter, near.unwrap_or(range), None, |entity| {
             if entity.versions.iter().any(|version| filter.matches(kind, &entity.identity, &version.attributes)) {
                 targets.note(&entity.target);
             }
@@ -246,14 +247,26 @@ impl Runs<'_> {
     }
 }
 
-/// Calls `each` for every entity seen in a range, in identity order, from `from` on (inclusive).
+/// Calls `each` for every entity seen in a range, in identity order, from `from` on (inclusive); for one alone where the
+/// filter names one. What else the filter says is left to the caller: it depends on the time.
 fn for_each_entity(
     store: &Store,
     kind: &'static Kind,
+    filter: &Filter,
     seen_in: TimeRange,
     from: Option<&Identity>,
     mut each: impl FnMut(&EntityRecord) -> Result<ControlFlow<()>, AnswerError>,
 ) -> Result<(), AnswerError> {
+    if let Some(only) = filter.only_identity(kind) {
+        let is_there = from.is_none_or(|from| *from <= only);
+        if let Some(entity) =
+            store.entity(kind, &only, seen_in)?.filter(|entity| is_there && entity.is_seen_in(seen_in))
+        {
+            // Nothing follows it, whatever is said.
+            let _ = each(&entity)?;
+        }
+        return Ok(());
+    }
     if let Some(first) = from
         && let Some(entity) = store.entity(kind, first, seen_in)?
         && entity.is_seen_in(seen_in)
@@ -302,7 +315,7 @@ pub fn samples(
     let mut is_cut = false;
     let limit = request.limit.map(|limit| u64::try_from(limit).unwrap_or(u64::MAX));
     let from = request.cursor.as_ref().map(|(identity, _)| identity);
-    for_each_entity(store, kind, request.range, from, |entity| {
+    for_each_entity(store, kind, &request.filter, request.range, from, |entity| {
         let may_pass =
             entity.versions.iter().any(|version| request.filter.matches(kind, &entity.identity, &version.attributes));
         if !may_pass {

@@ -122,7 +122,7 @@ impl Problem {
     }
 
     /// The document.
-    pub fn to_json(&self) -> Vec<u8> {
+    fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let mut json = JsonWriter::new(&mut out, Zone::Utc);
         // Writing into memory cannot fail.

@@ -454,11 +454,6 @@ impl<'v> VersionCursor<'v> {
     }
 }
 
-/// What a target's coverage is asked for: groups and gaps need it.
-pub fn needs_targets(request: &RangeRequest) -> bool {
-    request.group_by.is_some() || request.coverage
-}
-
 /// The targets of an answer's entities, each once.
 #[derive(Debug, Default)]
 pub struct Targets(Vec<TargetName>);
