@@ -12,6 +12,7 @@ use crate::model::{EntityRecord, Event, Kind, KindBatch, Outcome, TargetName, Ti
 pub mod attribution;
 pub mod docker;
 pub mod host;
+pub mod host_names;
 pub mod http;
 pub mod labelled;
 pub mod marathon;

@@ -189,7 +189,7 @@ impl Docker {
     }
 
     fn limits(&self, deadline: Instant) -> Limits {
-        Limits { deadline, reply_max_bytes: self.settings.reply_max_bytes }
+        Limits::configured(deadline, self.settings.reply_max_bytes)
     }
 }
 

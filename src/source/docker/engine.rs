@@ -134,7 +134,7 @@ impl Engine {
         clock: &Clock,
         limits: Limits,
     ) -> Vec<Fetched<Option<Stats>>> {
-        let limits = Limits { reply_max_bytes: limits.reply_max_bytes.min(STATS_MAX_BYTES), ..limits };
+        let limits = limits.at_most(STATS_MAX_BYTES);
         // Podman ignores it, and engines before it would take the argument for nothing as well.
         let has_one_shot = self.version >= version::ONE_SHOT_FROM && !self.quirks.is_podman;
         let (one_shot, concurrency) =

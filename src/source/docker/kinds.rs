@@ -88,8 +88,14 @@ pub static CONTAINER: Kind = Kind {
         fact("privileged", AttributeType::Boolean, "Whether it runs with all privileges."),
         fact("cpuset_cpus", AttributeType::Text, "The CPUs it may run on; absent where all."),
         fact("cpu_limit_cores", AttributeType::Number, "NanoCpus, or quota / period; absent without a limit."),
+        fact(
+            "cpu_allocated_cores",
+            AttributeType::Number,
+            "CPUs that Mesos allocated to its task; absent where it is none's.",
+        ),
         fact("cpu_reserved_cores", AttributeType::Number, "CpuShares / 1024; absent where not set."),
         fact("memory_max_bytes", AttributeType::Integer, "Memory limit as configured; absent without one."),
+        fact("memory_allocated_bytes", AttributeType::Integer, "Memory that Mesos allocated to its task."),
         fact("memory_reserved_bytes", AttributeType::Integer, "Soft memory limit; absent without one."),
         fact("swap_max_bytes", AttributeType::Integer, "MemorySwap - Memory; absent without a limit."),
         fact("pids_limit", AttributeType::Integer, "Most processes; absent without a limit."),
@@ -148,7 +154,8 @@ pub static CONTAINER: Kind = Kind {
             "bytes",
             0,
             "Page cache that can be dropped first (v1 total_inactive_file, v2 inactive_file).",
-        ),
+        )
+        .untold_is_none(),
         Column::gauge("memory_swap_bytes", "memory_swap_bytes", "bytes", 0, "Swap used (v1 total_swap)."),
         Column::gauge(
             "memory_mapped_file_bytes",
@@ -257,7 +264,8 @@ pub static CONTAINER: Kind = Kind {
         Derived::new(
             "memory_working_set_bytes",
             "bytes",
-            "Memory in use without page cache that can be dropped: usage - inactive_file, at least 0.",
+            "Memory in use without page cache that can be dropped: usage - inactive_file, at least 0; usage where no \
+             inactive_file is told (podman), as docker stats has it.",
             Formula::Remainder { of: "memory_usage_bytes", less: "memory_inactive_file_bytes" },
         )
         .headline(),

@@ -232,9 +232,9 @@ impl Building<'_> {
                 let name_of = |id: &str| self.names.get(id).cloned();
                 let mut attributes = inspected.attributes(self.offset_ms, self.kept, name_of);
                 known.belongs = self.book.and_then(|book| book.of_name(seen.listed.name()));
-                for (name, text) in known.belongs.iter().flat_map(Belongs::named) {
+                for (name, value) in known.belongs.iter().flat_map(Belongs::named) {
                     // What the container itself tells goes before what others tell of it.
-                    attributes.entry(name).or_insert_with(|| text.into());
+                    attributes.entry(name).or_insert(value);
                 }
                 self.digests.add_to(&mut attributes);
                 known.digests = self.digests.count(seen.listed.image_id.as_deref());

@@ -106,7 +106,7 @@ impl Processes {
     }
 
     async fn visit(&mut self, visit: Visit) -> Observed {
-        let limits = Limits { deadline: deadline(visit), reply_max_bytes: self.settings.reply_max_bytes };
+        let limits = Limits::configured(deadline(visit), self.settings.reply_max_bytes);
         match self.observe(limits).await {
             Ok(observed) => observed,
             Err(failure) => {

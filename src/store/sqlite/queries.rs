@@ -7,6 +7,9 @@ use std::fmt::Write as _;
 
 use crate::model::Kind;
 
+#[cfg(test)]
+pub(super) use test_kinds::table_definition;
+
 /// Makes a constant of each file, and the list of them that tests hold against the directory.
 macro_rules! queries {
     ($($constant:ident = $name:literal;)*) => {
@@ -173,26 +176,7 @@ pub(super) fn fill(text: &str, kind: &Kind, columns: &[usize]) -> String {
         .replace("{parameters}", &parameters)
 }
 
-/// The table that a kind's description asks for, as a migration should create it.
 #[cfg(test)]
-pub(super) fn table_definition(kind: &Kind) -> String {
-    let columns: String = kind
-        .columns
-        .iter()
-        .map(|column| {
-            let ty = match column.repr {
-                crate::model::Repr::Integer { .. } => "INTEGER",
-                crate::model::Repr::Float => "ANY",
-            };
-            format!("    {} {ty},\n", column.stored)
-        })
-        .collect();
-    format!(
-        "CREATE TABLE {} (\n    poll INTEGER NOT NULL,\n    entity INTEGER NOT NULL,\n    at_ms INTEGER NOT NULL,\n    \
-         since_ms INTEGER,\n{columns}    PRIMARY KEY (poll, entity)\n) STRICT, WITHOUT ROWID;\n",
-        table_of(kind)
-    )
-}
-
+mod test_kinds;
 #[cfg(test)]
 mod tests;
