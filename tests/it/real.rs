@@ -4,6 +4,8 @@ mod docker;
 mod engine;
 mod outage;
 mod podman;
+mod processes;
+mod reach;
 mod registry;
 mod restart;
 mod swarm;
