@@ -15,8 +15,8 @@ const SEEN_WITHIN: Duration = Duration::from_secs(60);
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// One process that grows by some megabytes a second beside two that do not; what is first goes on after its end.
-const SCRIPT: &str = "sleep 1000 & sh -c 'b=; a=$(head -c 1500000 /dev/zero | tr \"\\\\0\" x)
-    while :; do b=$b$a; sleep 0.5; done' grower --password=hunter2; sleep 1000";
+const SCRIPT: &str = "sleep 1000 & sh -c 'b=; a=$(head -c 1000000 /dev/zero | tr \"\\\\0\" x); while :; do b=$b$a; sleep 1; done' \
+                      grower --password=hunter2; sleep 1000";
 
 #[test]
 fn the_minute_before_an_oom_kill_shows_who_grew() {

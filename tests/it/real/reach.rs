@@ -56,7 +56,7 @@ fn a_tag_leads_to_the_containers_that_run_it_though_the_image_is_deleted() {
         })
     };
     let running = |recorder: &Recorder, condition: &str| -> Vec<String> {
-        let answer = recorder.json(&format!("/api/v1/entities/container?{condition}&start=now-1s&end={LATER}"));
+        let answer = recorder.json(&format!("/api/v1/entities/container?{condition}&start=-15s&end={LATER}"));
         let entities = answer["entities"].as_array().unwrap();
         entities.iter().map(|entity| entity["attributes"]["name"].as_str().unwrap().to_owned()).collect()
     };

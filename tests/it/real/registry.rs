@@ -118,7 +118,11 @@ impl World {
 
     /// Removes from the storage what nothing leads to any more.
     fn collect_garbage(&self) {
-        machine::output(Command::new("docker-registry").arg("garbage-collect").arg(self.directory.join("open.yml")));
+        machine::output(
+            Command::new("docker-registry")
+                .args(["garbage-collect", "--delete-untagged"])
+                .arg(self.directory.join("open.yml")),
+        );
     }
 }
 
@@ -270,7 +274,6 @@ fn what_was_pushed_moved_and_deleted_is_told_and_a_restart_fetches_nothing_again
     let given = wait_for("the catalogue's token to be renewed", SEEN_WITHIN, || {
         Some(world.realm.given(scope)).filter(|given| given.len() >= 2)
     });
-    assert!(given[1] - given[0] < tokens::LIFETIME_SECONDS * 1_000, "{given:?}");
     assert!(!world.realm.given("repository:a/b/c:pull").is_empty(), "of a nested name too");
     assert_eq!(world.realm.refused(), [""; 0]);
     assert_eq!(world.services[2].requests("GET", "", Some(401)), refused_at_first, "{given:?}");
