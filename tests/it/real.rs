@@ -7,6 +7,8 @@ mod itself;
 mod outage;
 mod pages;
 mod podman;
+mod processes;
+mod reach;
 mod registry;
 mod restart;
 mod swarm;
