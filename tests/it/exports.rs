@@ -245,10 +245,10 @@ fn nothing_is_printed_twice_when_a_clock_is_put_back() {
         for (from, to, hours, of_days) in spans {
             // Days as long as they were: six samples an hour.
             let days = served.table(&format!(
-                "range/container?start={from}&end={to}&tz=Europe/Berlin&step=1d&fields=cpu_cores.count"
+                "range/container?start={from}&end={to}&tz=Europe/Berlin&step=1d&fields=cpu_cores&agg=count"
             ));
             let counts: Vec<_> =
-                days.numbers("cpu_cores.count").into_iter().map(|count| count.unwrap() as i64).collect();
+                days.numbers("cpu_cores").into_iter().map(|count| count.unwrap() as i64).collect();
             assert_eq!(counts, of_days.map(|hours| 6 * hours), "{store_name}");
             let hourly = served.table(&format!(
                 "range/container?start={from}&end={to}&tz=Europe/Berlin&step=1h&fields=cpu_usage_seconds_total"
