@@ -23,6 +23,7 @@ mod import;
 mod instants;
 mod logging;
 mod output;
+mod planning;
 mod poll;
 mod query;
 mod recording;
@@ -47,12 +48,15 @@ Examples:
   tachograph query container start=-1d step=all top=10 --format json
   tachograph snapshot at=2026-08-21T03:12 kinds=container host=node-1
   tachograph diff around=2026-08-21T03:12 window=30m
+  tachograph capacity of=host resource=memory threshold=0.8
+  tachograph headroom cpus=0.5 mem=512 instances=20
   tachograph export host start=2026-08-01 end=2026-09-01 --output august.csv
   tachograph backup /mnt/backup/monday.db       also while the recorder runs
   tachograph check --store /mnt/backup/monday.db
   tachograph import host august.csv --store other.db
 
-Parameters of query, export, snapshot and diff are those of the HTTP API's /range, /samples, /snapshot and /diff.";
+Parameters of query and export are those of the HTTP API's /range and /samples; those of snapshot, diff, capacity and
+headroom those of the paths of these names.";
 
 /// A flight recorder for container clusters: samples engines and hosts, keeps every snapshot in one file, answers
 /// with history.
@@ -80,6 +84,10 @@ enum Command {
     Snapshot(instants::Arguments),
     /// What differs between two instants, as the HTTP API's /diff gives it.
     Diff(instants::Arguments),
+    /// When hosts, agents, clusters or applications will be full, as the HTTP API's /capacity gives it.
+    Capacity(instants::Arguments),
+    /// How many more instances of a task fit, as the HTTP API's /headroom gives it.
+    Headroom(instants::Arguments),
     /// Samples as recorded, as the HTTP API's /samples gives them.
     Export(export::Arguments),
     /// Copy the recording to a new file, also while the recorder runs, and check the copy.
@@ -292,6 +300,8 @@ pub fn run(arguments: &Arguments) -> Result<(), CliError> {
         Some(Command::Query(arguments)) => query::run(config, arguments),
         Some(Command::Snapshot(arguments)) => instants::snapshot(config, arguments),
         Some(Command::Diff(arguments)) => instants::diff(config, arguments),
+        Some(Command::Capacity(arguments)) => planning::capacity(config, arguments),
+        Some(Command::Headroom(arguments)) => planning::headroom(config, arguments),
         Some(Command::Export(arguments)) => export::run(config, arguments),
         Some(Command::Backup(arguments)) => backup::run(config, arguments),
         Some(Command::Check(which)) => check::run(config, which),

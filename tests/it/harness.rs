@@ -9,6 +9,6 @@ pub(crate) mod seeded;
 pub(crate) mod table;
 pub(crate) mod time;
 
-pub(crate) use recorder::Recorder;
+pub(crate) use recorder::{Access, Recorder};
 pub(crate) use seeded::Served;
 pub(crate) use table::Table;
