@@ -80,10 +80,11 @@ fn a_sample_that_is_kept_twice_is_named() {
     let (path, early) = (directory.path().join("a.db"), directory.path().join("early.db"));
     drop(recorded(&path));
     std::fs::copy(&path, &early).unwrap();
-    let store = Sqlite::open_for_tests(&path, ALL).unwrap();
+    let mut store = Sqlite::open_for_tests(&path, ALL).unwrap();
+    store.windows = crate::store::sqlite::windows::Windows::USUAL;
     store.compact(crate::model::Timestamp::MAX, &mut |_| ControlFlow::Continue(())).unwrap();
     drop(store);
-    assert!(check(&path).unwrap().is_sound());
+    assert_eq!(check(&path).unwrap().faults, Vec::<String>::new());
     let database = Connection::open(&path).unwrap();
     let early = early.to_str().unwrap();
     database
