@@ -34,5 +34,5 @@ mod promises;
 mod readme;
 mod real;
 mod signals;
-mod year;
 mod sql;
+mod year;
