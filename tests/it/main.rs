@@ -14,8 +14,8 @@
 mod harness;
 
 mod api;
-mod commands;
 mod cluster;
+mod commands;
 mod contract;
 mod csv;
 mod exports;
