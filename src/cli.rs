@@ -12,10 +12,15 @@ use crate::answer::AnswerError;
 use crate::app::{AppError, Failures};
 use crate::config::ConfigFaults;
 use crate::query::request::{ParameterError, UnknownKind};
+use crate::sql::SqlError;
 use crate::store::StoreError;
 
+mod backup;
+mod check;
 mod check_config;
+mod compact;
 mod export;
+mod import;
 mod instants;
 mod logging;
 mod output;
@@ -24,7 +29,10 @@ mod poll;
 mod query;
 mod recording;
 mod serve;
+mod sql;
+mod stats;
 mod table;
+mod watch;
 
 /// The exit code of a failure.
 pub const FAILURE: u8 = 1;
@@ -45,6 +53,11 @@ Examples:
   tachograph capacity of=host resource=memory threshold=0.8
   tachograph headroom cpus=0.5 mem=512 instances=20
   tachograph export host start=2026-08-01 end=2026-09-01 --output august.csv
+  tachograph sql 'SELECT host, max(memory_usage_bytes) FROM container GROUP BY host'
+  tachograph report right_sizing start=-30d margin=0.3
+  tachograph backup /mnt/backup/monday.db       also while the recorder runs
+  tachograph check --store /mnt/backup/monday.db
+  tachograph import host august.csv --store other.db
 
 Parameters of query and export are those of the HTTP API's /range and /samples; those of snapshot, diff, capacity and
 headroom those of the paths of these names.";
@@ -81,6 +94,28 @@ enum Command {
     Headroom(instants::Arguments),
     /// Samples as recorded, as the HTTP API's /samples gives them.
     Export(export::Arguments),
+    /// Plain SQL over the recording: each kind is a table; beside them entity, event and poll.
+    Sql(sql::SqlArguments),
+    /// A report, as the HTTP API's /reports gives it; without a name the list of reports.
+    Report(sql::ReportArguments),
+    /// Copy the recording to a new file, also while the recorder runs, and check the copy.
+    Backup(backup::Arguments),
+    /// Look for anything that is wrong with the recording, also while the recorder runs; exit code 1 where there is.
+    Check(Which),
+    /// Pack everything that is closed and shrink the file; not while the recorder runs.
+    Compact(Which),
+    /// Take samples from a CSV as export writes it into the recording; not while the recorder runs.
+    Import(import::Arguments),
+    /// What everything in the recording weighs.
+    Stats(stats::Arguments),
+}
+
+/// Which recording a command is about.
+#[derive(Debug, Args)]
+struct Which {
+    /// This recording instead of the configuration's store.path.
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
 }
 
 /// What query and export are asked.
@@ -171,9 +206,50 @@ pub enum CliError {
     /// The recording cannot be read.
     #[error("read the recording")]
     Store(#[source] Box<StoreError>),
+    /// A work on the recording's file failed.
+    #[error(transparent)]
+    Work(Box<StoreError>),
+    /// The recording is not sound; each fault was told on its own.
+    #[error("{} has {faults} {}; restore it from a backup, or keep it as it is and export what can be read",
+        path.display(), if *faults == 1 { "fault" } else { "faults" })]
+    Unsound {
+        /// The file.
+        path: PathBuf,
+        /// How many faults.
+        faults: u64,
+    },
     /// The question cannot be answered.
     #[error("{0}")]
     Answer(AnswerError),
+    /// A statement or a report gives no answer.
+    #[error(transparent)]
+    Sql(Box<SqlError>),
+    /// A file to be imported cannot be read; what came before is kept.
+    #[error("read {}", path.display())]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        cause: io::Error,
+    },
+    /// A file to be imported does not begin as it must.
+    #[error("{}: {message}", path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// Lines of an imported file cannot be read; the others were taken.
+    #[error("{}: {bad_lines} {} not imported; mend and import the file again: what is there is left out",
+        path.display(), if *bad_lines == 1 { "line was" } else { "lines were" })]
+    BadLines {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        bad_lines: u64,
+    },
     /// The output cannot be written.
     #[error("write {}: nothing was left behind", path.display())]
     Output {
@@ -203,7 +279,22 @@ impl From<StoreError> for CliError {
     }
 }
 
+impl From<SqlError> for CliError {
+    fn from(error: SqlError) -> Self {
+        match error {
+            SqlError::Parameter(fault) => fault.into(),
+            SqlError::Store(cause) => CliError::Store(cause),
+            other => CliError::Sql(Box::new(other)),
+        }
+    }
+}
+
 impl CliError {
+    /// The failure of a work on the recording's file.
+    fn of_work(cause: StoreError) -> CliError {
+        CliError::Work(Box::new(cause))
+    }
+
     /// The process's exit code; None: whoever reads the output has gone, which is no failure.
     pub fn exit_code(&self) -> Option<u8> {
         match self {
@@ -233,6 +324,13 @@ pub fn run(arguments: &Arguments) -> Result<(), CliError> {
         Some(Command::Capacity(arguments)) => planning::capacity(config, arguments),
         Some(Command::Headroom(arguments)) => planning::headroom(config, arguments),
         Some(Command::Export(arguments)) => export::run(config, arguments),
+        Some(Command::Sql(arguments)) => sql::sql(config, arguments),
+        Some(Command::Report(arguments)) => sql::report(config, arguments),
+        Some(Command::Backup(arguments)) => backup::run(config, arguments),
+        Some(Command::Check(which)) => check::run(config, which),
+        Some(Command::Compact(which)) => compact::run(config, which),
+        Some(Command::Import(arguments)) => import::run(config, arguments),
+        Some(Command::Stats(arguments)) => stats::run(config, arguments),
     }
 }
 

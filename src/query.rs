@@ -13,6 +13,7 @@ pub mod explain;
 pub mod filter;
 pub mod frame;
 pub mod headroom;
+pub mod import;
 pub mod operand;
 pub mod request;
 pub mod samples;

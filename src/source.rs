@@ -22,6 +22,7 @@ pub mod prometheus;
 pub mod recorder;
 pub mod registry;
 pub mod swarm;
+mod wire;
 pub mod zookeeper;
 
 /// Every kind that is recorded, in the order of documentation.

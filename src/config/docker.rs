@@ -10,6 +10,7 @@ use super::environment::Environment;
 use super::fault::Faults;
 use super::machine::read_machine;
 use super::section::Section;
+use super::service::read_named;
 use super::timing::{Timing, read_timing};
 use super::tls::{TlsMaterial, TlsPaths};
 use super::{check_name, seconds};
@@ -81,17 +82,13 @@ pub(super) fn read_targets(
     let Some(sections) = sections else {
         return from_environment(common, environment, hosts, faults, notes).into_iter().collect();
     };
-    let mut targets: Vec<(usize, DockerTarget)> = Vec::new();
-    for (index, section) in sections.into_iter().enumerate() {
-        let place = section.path_of("name");
-        let Some(target) = read_target(section, common, environment, hosts) else { continue };
-        if let Some((first, _)) = targets.iter().find(|(_, other)| other.name == target.name) {
-            let name = &target.name;
-            faults.add(place, format!("{name:?} is also the name of source.docker[{first}]; give each its own name"));
-        }
-        targets.push((index, target));
-    }
-    targets.into_iter().map(|(_, target)| target).collect()
+    read_named(
+        Some(sections),
+        "source.docker",
+        faults,
+        |target: &DockerTarget| &target.name,
+        |section| read_target(section, common, environment, hosts),
+    )
 }
 
 /// What the docker client would talk to, told nothing else.

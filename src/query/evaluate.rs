@@ -22,6 +22,7 @@ mod member;
 
 use group::Group;
 use member::Member;
+pub(crate) use member::percentile;
 
 /// Most values kept for exact percentiles of one answer: 64 MB.
 pub const PERCENTILE_VALUES_MAX: usize = 8_000_000;
@@ -451,11 +452,6 @@ impl<'v> VersionCursor<'v> {
         let in_force = last.clone().take_while(|version| version.from <= at).last();
         in_force.or_else(|| last.clone().next()).map(|version| Arc::clone(&version.attributes)).unwrap_or_default()
     }
-}
-
-/// What a target's coverage is asked for: groups and gaps need it.
-pub fn needs_targets(request: &RangeRequest) -> bool {
-    request.group_by.is_some() || request.coverage
 }
 
 /// The targets of an answer's entities, each once.

@@ -46,7 +46,6 @@ mod wire;
 
 pub use images::Images;
 pub use processes::{PROCESSES_INTERVAL, ProcessSettings, Processes};
-pub(crate) use wire::parse_time as wire_time;
 
 /// Stats requests in flight at one engine: its one loop serves all that wait, so that more at once cost no more.
 pub const CONCURRENCY: usize = 256;

@@ -14,8 +14,11 @@
 mod harness;
 
 mod api;
+mod commands;
 mod contract;
 mod csv;
+mod exports;
+mod files;
 mod fleet;
 mod guarded;
 mod happenings;
@@ -25,7 +28,10 @@ mod kinds;
 mod layers;
 mod load;
 mod numbers;
+mod pages;
 mod promises;
 mod readme;
 mod real;
 mod signals;
+mod sql;
+mod year;

@@ -2,7 +2,10 @@
 
 mod docker;
 mod engine;
+mod exporter;
+mod itself;
 mod outage;
+mod pages;
 mod podman;
 mod processes;
 mod reach;

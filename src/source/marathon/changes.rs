@@ -9,6 +9,7 @@ use super::wire::{App, Deployment, Info, TaskFailure, parse_time};
 use crate::model::{AttributeValue, Event, Identity, Severity, TargetName, Timestamp};
 use crate::source::Visit;
 use crate::source::host_names::HostNames;
+use crate::source::wire::details;
 
 /// How old a failure may be at the first visit to be told: what a restart of the recorder may have missed. Told twice
 /// it is one event.
@@ -109,10 +110,6 @@ pub(super) fn events(
         });
     }
     events
-}
-
-fn details<const N: usize>(pairs: [(&str, Option<AttributeValue>); N]) -> BTreeMap<String, AttributeValue> {
-    pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 fn version_time(app: &AppBefore) -> Option<Timestamp> {
