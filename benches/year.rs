@@ -149,7 +149,7 @@ fn main() {
     println!("upkeep   {steps} steps in {:.1} s (rollups, where there are any)", (now_ms() - begun) as f64 / 1000.0);
     let stats = store.stats(&mut |_| ControlFlow::Continue(())).unwrap();
     let values: u64 =
-        stats.kinds.iter().map(|kind| kind.rows.values + kind.small_blocks.values + kind.merged_blocks.values).sum();
+        stats.kinds.iter().map(|kind| kind.journal.values + kind.small_blocks.values + kind.merged_blocks.values).sum();
     println!(
         "weight   {:.0} MiB, {:.3} bytes a value of the whole file",
         stats.file_bytes as f64 / 1_048_576.0,

@@ -3,7 +3,7 @@
 //! Each function takes a checked request and a store, and gives the answer or its rows. All block. Shared by the
 //! API and the command line; must not know either, nor rusqlite.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::model::{Attributes, EntityRecord, Identity, Kind, Run, TargetName, TimeRange, Timestamp};
 use crate::query::certificate::Certificate;
-use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, Targets, TooMany};
+use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, TooMany};
 use crate::query::explain::Plan;
 use crate::query::filter::Filter;
 use crate::query::frame::{Frame, Gap};
@@ -203,15 +203,14 @@ impl RangeReader<'_> {
         }
         let (kind, range, filter) = (self.request.kind, self.request.range, &self.request.filter);
         let near = TimeRange::new(range.start().plus_ms(-TARGETS_REACH_MS), range.end().plus_ms(TARGETS_REACH_MS));
-        let mut targets = Targets::default();
+        let mut targets = BTreeSet::new();
         for_each_entity(self.store, kind, filter, near.unwrap_or(range), None, |entity| {
             if entity.versions.iter().any(|version| filter.matches(kind, &entity.identity, &version.attributes)) {
-                targets.note(&entity.target);
+                targets.insert(entity.target.clone());
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        let seen: Vec<Arc<Seen>> =
-            targets.into_sorted().iter().map(|target| self.seen(target)).collect::<Result<_, _>>()?;
+        let seen: Vec<Arc<Seen>> = targets.iter().map(|target| self.seen(target)).collect::<Result<_, _>>()?;
         let silent = seen.iter().filter(|seen| seen.has_silence(range));
         let ran = match silent.map(|seen| seen.silence_ms()).max() {
             Some(silence_ms) => seen::recorder_ran(self.store, range, silence_ms, self.stop)?,

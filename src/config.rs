@@ -225,7 +225,7 @@ fn read_config(mut root: Section<'_>, environment: &Environment, faults: &Faults
     let common = read_timing(&mut sampler, Timing::DEFAULT);
     let in_flight = sampler.integer("in_flight", IN_FLIGHT_DEFAULT, 1..=16_384);
     sampler.finish();
-    let hosts = hosts::read_host_names(root.section("hosts"));
+    let hosts = hosts::read_host_names(&root.section("hosts"));
     let mut source = root.section("source");
     let (host, exporters) = host_entry::read_hosts(&mut source, common, environment, &hosts, &mut notes);
     let docker = docker::read_targets(source.sections("docker"), common, environment, &hosts, faults, &mut notes);

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::model::{Attribute, Attributes, EntityRecord, Kind, Run, TargetName, TimeRange, Timestamp, Version};
+use crate::model::{Attribute, Attributes, EntityRecord, Kind, Run, TimeRange, Timestamp, Version};
 use crate::rate::{self, Mark, Stretch};
 
 use super::filter::label_value;
@@ -451,25 +451,6 @@ impl<'v> VersionCursor<'v> {
         let last = self.versions.iter().zip(self.takes).filter(|(_, taken)| **taken).map(|(version, _)| version);
         let in_force = last.clone().take_while(|version| version.from <= at).last();
         in_force.or_else(|| last.clone().next()).map(|version| Arc::clone(&version.attributes)).unwrap_or_default()
-    }
-}
-
-/// The targets of an answer's entities, each once.
-#[derive(Debug, Default)]
-pub struct Targets(Vec<TargetName>);
-
-impl Targets {
-    /// Notes one.
-    pub fn note(&mut self, target: &TargetName) {
-        if !self.0.contains(target) {
-            self.0.push(target.clone());
-        }
-    }
-
-    /// All noted, by name.
-    pub fn into_sorted(mut self) -> Vec<TargetName> {
-        self.0.sort();
-        self.0
     }
 }
 

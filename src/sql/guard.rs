@@ -97,11 +97,10 @@ fn refusal(action: &AuthAction<'_>, tables: &[String]) -> Option<String> {
         AuthAction::Pragma { pragma_name, .. } => Some(format!("PRAGMA {pragma_name}")),
         AuthAction::Attach { .. } | AuthAction::Detach { .. } => Some("to attach or detach a database".to_owned()),
         AuthAction::Transaction { .. } | AuthAction::Savepoint { .. } => Some("a transaction".to_owned()),
-        AuthAction::Insert { table_name } if is_schema(table_name) => Some("to create anything".to_owned()),
-        AuthAction::Insert { table_name } => Some(format!("to insert into {table_name}")),
-        AuthAction::Update { table_name, .. } if is_schema(table_name) => Some("to change the schema".to_owned()),
-        AuthAction::Update { table_name, .. } => Some(format!("to update {table_name}")),
-        AuthAction::Delete { table_name } => Some(format!("to delete from {table_name}")),
+        // Whatever is created, changed or dropped is so in the schema's table first.
+        AuthAction::Insert { table_name } if !is_schema(table_name) => Some(format!("to insert into {table_name}")),
+        AuthAction::Update { table_name, .. } if !is_schema(table_name) => Some(format!("to update {table_name}")),
+        AuthAction::Delete { table_name } if !is_schema(table_name) => Some(format!("to delete from {table_name}")),
         _ => Some("to create, change or drop anything".to_owned()),
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod recorder;
 pub(crate) mod recording;
 pub(crate) mod seeded;
 pub(crate) mod service;
+pub(crate) mod site;
 pub(crate) mod table;
 pub(crate) mod time;
 

@@ -14,6 +14,7 @@
 mod harness;
 
 mod api;
+mod cluster;
 mod commands;
 mod contract;
 mod csv;

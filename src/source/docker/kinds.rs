@@ -95,10 +95,11 @@ pub static CONTAINER: Kind = Kind {
             "cpu_allocated_cores",
             AttributeType::Number,
             "CPUs that Mesos allocated to its task; absent where it is none's.",
-        ),
+        )
+        .late(),
         fact("cpu_reserved_cores", AttributeType::Number, "CpuShares / 1024; absent where not set."),
         fact("memory_max_bytes", AttributeType::Integer, "Memory limit as configured; absent without one."),
-        fact("memory_allocated_bytes", AttributeType::Integer, "Memory that Mesos allocated to its task."),
+        fact("memory_allocated_bytes", AttributeType::Integer, "Memory that Mesos allocated to its task.").late(),
         fact("memory_reserved_bytes", AttributeType::Integer, "Soft memory limit; absent without one."),
         fact("swap_max_bytes", AttributeType::Integer, "MemorySwap - Memory; absent without a limit."),
         fact("pids_limit", AttributeType::Integer, "Most processes; absent without a limit."),

@@ -26,6 +26,8 @@ pub(super) struct Before {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct AppBefore {
     version: Option<String>,
+    /// When anything but its number of instances was last changed.
+    configured: Option<Timestamp>,
     instances: Option<i64>,
     unhealthy: Option<i64>,
     failure: Option<TaskFailure>,
@@ -42,6 +44,7 @@ impl Before {
         let apps = apps.iter().map(|app| {
             let of_app = AppBefore {
                 version: app.version.clone(),
+                configured: app.configured_at(),
                 instances: app.instances,
                 unhealthy: app.tasks_unhealthy,
                 failure: app.last_task_failure.clone(),
@@ -128,12 +131,16 @@ impl Telling<'_> {
     fn app_changes(&self, id: &str, was: &AppBefore, is: &AppBefore, apps: &[App], visit: Visit) -> Vec<Event> {
         let mut events = Vec::new();
         let told = apps.iter().find(|app| app.id == id);
-        if was.instances != is.instances {
+        let is_scaled = was.instances != is.instances;
+        if is_scaled {
             let shown = |count: Option<i64>| count.map_or("unknown".to_owned(), |count| count.to_string());
             let at = told.and_then(App::scaled_at).or_else(|| version_time(is)).unwrap_or(visit.started);
             let message = format!("{id} was scaled from {} to {} instances", shown(was.instances), shown(is.instances));
             events.push(self.app(id, at, "scaled", message, is, Some(was)));
-        } else if was.version != is.version {
+        }
+        // Scaling makes another version too, and so does a change of both at once.
+        let is_reconfigured = was.configured.zip(is.configured).is_some_and(|(had, has)| had != has);
+        if was.version != is.version && (!is_scaled || is_reconfigured) {
             let at = version_time(is).unwrap_or(visit.started);
             let message = format!("{id} has another version, {}", is.version.as_deref().unwrap_or("unknown"));
             events.push(self.app(id, at, "version", message, is, Some(was)));

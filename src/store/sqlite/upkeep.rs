@@ -1,45 +1,74 @@
 //! Upkeep: what a recording needs besides appending, a small step at a time.
 //!
-//! Sealing comes first, then merging, then retention, so that the oldest is smallest before it is judged by its size.
-//! Must not know: how each is done, who calls and how often.
-
-use std::collections::HashMap;
+//! Sealing comes first, then merging, then retention, so that the oldest is smallest before it is judged by its size. What
+//! takes time is done beside the writer, which waits for short transactions only; and the log goes into the file on a
+//! connection of its own, so that no append stops for it. Must not know: how each is done, who calls and how often.
 
 use rusqlite::Connection;
 
-use super::queries::{self, KindQueries};
 use super::read::During;
 use super::windows::Windows;
-use super::write::Writer;
-use super::{retention, seal};
+use super::{Sqlite, merge, open, queries, retention, seal};
 use crate::model::Timestamp;
 use crate::store::{Cutoffs, Limits, StoreError, Upkeep};
 
-/// See [`crate::store::Store::upkeep`].
-pub(super) fn step(
-    writer: &mut Writer,
-    kinds: &HashMap<&'static str, KindQueries>,
-    windows: &Windows,
-    now: Timestamp,
-    limits: &Limits,
-) -> Result<Upkeep, StoreError> {
-    if let Some(sealed_samples) = seal::seal_step(&mut writer.connection, kinds, windows, now)? {
+/// Pages of the log that are worth moving, 4 MiB: most of them were written many times by then, and go once.
+const LOG_PAGES: i64 = 1_024;
+
+/// What steps keep from one to the next: held by the one that runs.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    /// Moves the log into the file.
+    checkpoints: Option<Connection>,
+}
+
+impl Steps {
+    /// See [`crate::store::Store::upkeep`].
+    pub(super) fn run(&mut self, store: &Sqlite, now: Timestamp, limits: &Limits) -> Result<Upkeep, StoreError> {
+        let done = step(store, now, limits)?;
+        self.checkpoint(store)?;
+        Ok(done)
+    }
+
+    fn checkpoint(&mut self, store: &Sqlite) -> Result<(), StoreError> {
+        let connection = match &mut self.checkpoints {
+            Some(connection) => connection,
+            none => none.insert(open::beside_writer(&store.path)?),
+        };
+        let pages = |sql| connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(1)?, row.get(2)?)));
+        let checkpoint = || {
+            let (in_log, in_file): (i64, i64) = pages(queries::WAL_STATE)?;
+            if in_log - in_file >= LOG_PAGES {
+                pages(queries::WAL_CHECKPOINT)?;
+            }
+            Ok(())
+        };
+        checkpoint().during("move the write-ahead log into the file")
+    }
+}
+
+fn step(store: &Sqlite, now: Timestamp, limits: &Limits) -> Result<Upkeep, StoreError> {
+    let (kinds, windows) = (&store.layouts, &store.windows);
+    if let Some(seal) = store.reading("seal samples", |connection| seal::plan(connection, kinds, windows, now))? {
+        let sealed_samples = seal.commit(&mut store.writer()?.connection)?;
         return Ok(Upkeep { sealed_samples, more: true, ..Upkeep::default() });
     }
-    if let Some(merged_blocks) = seal::merge_step(&mut writer.connection, kinds, windows, now)? {
+    if let Some(merge) = store.reading("merge blocks", |connection| merge::plan(connection, kinds, windows, now))? {
+        let merged_blocks = merge.commit(&mut store.writer()?.connection)?;
         return Ok(Upkeep { merged_blocks, more: true, ..Upkeep::default() });
     }
+    let mut writer = store.writer()?;
     let mut cutoffs = limits.cutoffs;
     if limits.file_bytes_max.is_some() {
         // What an earlier step began because of the size is brought to its end.
         let begun = retention::samples_kept_from(&writer.connection).during("read since when samples are kept")?;
         cutoffs.samples = cutoffs.samples.max(begun);
     }
-    let mut retained = retention::step(writer, kinds, &cutoffs)?;
+    let mut retained = retention::step(&mut writer, &cutoffs)?;
     if !retained.more
         && let Some(samples) = cutoff_by_size(&writer.connection, windows, now, limits)?
     {
-        retained = retention::step(writer, kinds, &Cutoffs { samples: Some(samples), events: None })?;
+        retained = retention::step(&mut writer, &Cutoffs { samples: Some(samples), events: None })?;
     }
     Ok(Upkeep { polls: retained.polls, events: retained.events, more: retained.more, ..Upkeep::default() })
 }
