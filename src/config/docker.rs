@@ -14,8 +14,8 @@ use super::service::read_named;
 use super::timing::{Timing, read_timing};
 use super::tls::{TlsMaterial, TlsPaths};
 use super::{check_name, seconds};
-use crate::source::host_names::HostNames;
 use crate::source::docker::{self, ProcessSettings};
+use crate::source::host_names::HostNames;
 
 /// The socket of the engine on this machine.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";

@@ -33,5 +33,5 @@ mod promises;
 mod readme;
 mod real;
 mod signals;
-mod year;
 mod sql;
+mod year;
