@@ -85,6 +85,32 @@ pub static RECORDER: Kind = Kind {
             0,
             "Transactions that failed; what was in them is tried again.",
         ),
+        Column::gauge(
+            "commit_max_seconds",
+            "commit_max_ms",
+            "seconds",
+            3,
+            "The longest of them since the sample before, with what it waited for the store's upkeep.",
+        )
+        .high_water(),
+        Column::counter("upkeep_steps_total", "upkeep_steps", "", 0, "Steps of the store's upkeep that did something."),
+        Column::counter("upkeep_seconds_total", "upkeep_ms", "seconds", 3, "Time that upkeep took, beside the writer."),
+        Column::gauge(
+            "upkeep_overdue_seconds",
+            "upkeep_overdue_ms",
+            "seconds",
+            3,
+            "For how long already samples wait to be sealed that could be; 0 where there are none.",
+        ),
+        Column::counter("sealed_samples_total", "sealed_samples", "", 0, "Samples packed into blocks."),
+        Column::counter("merged_blocks_total", "merged_blocks", "", 0, "Blocks that went into larger ones."),
+        Column::counter(
+            "deleted_polls_total",
+            "deleted_polls",
+            "",
+            0,
+            "Polls that retention took, with their samples.",
+        ),
         Column::gauge("file_bytes", "file_bytes", "bytes", 0, "Size of the database file.").headline(),
         Column::gauge("wal_bytes", "wal_bytes", "bytes", 0, "Size of the database's write-ahead log."),
     ],
@@ -165,6 +191,14 @@ pub struct Vitals {
     commits: AtomicU64,
     commit_ms: AtomicU64,
     commit_failures: AtomicU64,
+    /// Of the commits since this was last told.
+    commit_max_ms: AtomicU64,
+    upkeep_steps: AtomicU64,
+    upkeep_ms: AtomicU64,
+    upkeep_overdue_ms: AtomicU64,
+    sealed_samples: AtomicU64,
+    merged_blocks: AtomicU64,
+    deleted_polls: AtomicU64,
     queue_length: AtomicU64,
     file_bytes: AtomicU64,
     wal_bytes: AtomicU64,
@@ -208,6 +242,23 @@ pub struct CommitVitals {
     pub duration_ms: u64,
 }
 
+/// What one step of the store's upkeep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UpkeepVitals {
+    /// Whether there was something to do.
+    pub did_something: bool,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// For how long already its work could have been done.
+    pub overdue_ms: u64,
+    /// Samples packed into blocks.
+    pub sealed_samples: u64,
+    /// Blocks that went into larger ones.
+    pub merged_blocks: u64,
+    /// Polls deleted.
+    pub deleted_polls: u64,
+}
+
 #[derive(Debug)]
 struct TargetVitals {
     about: About,
@@ -228,6 +279,13 @@ impl Vitals {
             commits: AtomicU64::new(0),
             commit_ms: AtomicU64::new(0),
             commit_failures: AtomicU64::new(0),
+            commit_max_ms: AtomicU64::new(0),
+            upkeep_steps: AtomicU64::new(0),
+            upkeep_ms: AtomicU64::new(0),
+            upkeep_overdue_ms: AtomicU64::new(0),
+            sealed_samples: AtomicU64::new(0),
+            merged_blocks: AtomicU64::new(0),
+            deleted_polls: AtomicU64::new(0),
             queue_length: AtomicU64::new(0),
             file_bytes: AtomicU64::new(0),
             wal_bytes: AtomicU64::new(0),
@@ -269,6 +327,7 @@ impl Vitals {
     pub fn committed(&self, commit: CommitVitals) {
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.commit_ms.fetch_add(commit.duration_ms, Ordering::Relaxed);
+        self.commit_max_ms.fetch_max(commit.duration_ms, Ordering::Relaxed);
         self.samples.fetch_add(commit.samples, Ordering::Relaxed);
         self.duplicate_samples.fetch_add(commit.duplicate_samples, Ordering::Relaxed);
         self.events.fetch_add(commit.events, Ordering::Relaxed);
@@ -278,6 +337,17 @@ impl Vitals {
     pub fn commit_failed(&self, duration_ms: u64) {
         self.commit_failures.fetch_add(1, Ordering::Relaxed);
         self.commit_ms.fetch_add(duration_ms, Ordering::Relaxed);
+        self.commit_max_ms.fetch_max(duration_ms, Ordering::Relaxed);
+    }
+
+    /// A step of the store's upkeep ended, having found something to do or not.
+    pub fn kept_up(&self, step: UpkeepVitals) {
+        self.upkeep_steps.fetch_add(u64::from(step.did_something), Ordering::Relaxed);
+        self.upkeep_ms.fetch_add(step.duration_ms, Ordering::Relaxed);
+        self.upkeep_overdue_ms.store(step.overdue_ms, Ordering::Relaxed);
+        self.sealed_samples.fetch_add(step.sealed_samples, Ordering::Relaxed);
+        self.merged_blocks.fetch_add(step.merged_blocks, Ordering::Relaxed);
+        self.deleted_polls.fetch_add(step.deleted_polls, Ordering::Relaxed);
     }
 
     /// So many snapshots wait for the writer.
@@ -379,6 +449,13 @@ impl Recorder {
                 counted(&vitals.commits),
                 counted(&vitals.commit_ms),
                 counted(&vitals.commit_failures),
+                Value::from(Some(vitals.commit_max_ms.swap(0, Ordering::Relaxed))),
+                counted(&vitals.upkeep_steps),
+                counted(&vitals.upkeep_ms),
+                counted(&vitals.upkeep_overdue_ms),
+                counted(&vitals.sealed_samples),
+                counted(&vitals.merged_blocks),
+                counted(&vitals.deleted_polls),
                 counted(&vitals.file_bytes),
                 counted(&vitals.wal_bytes),
             ]),
@@ -512,6 +589,16 @@ mod tests {
         vitals.committed(commit);
         vitals.tick_skipped();
         vitals.set_queue_length(9);
+        let step = UpkeepVitals {
+            did_something: true,
+            duration_ms: 40,
+            overdue_ms: 5_000,
+            sealed_samples: 11,
+            merged_blocks: 12,
+            deleted_polls: 13,
+        };
+        vitals.kept_up(step);
+        vitals.kept_up(UpkeepVitals { did_something: false, duration_ms: 1, overdue_ms: 0, ..step });
         let (sample, _) = observed(&vitals);
         assert_eq!(sample.since, Some(Timestamp::from_ms(1000)));
         assert_eq!(sample.values.len(), RECORDER.columns.len());
@@ -521,6 +608,13 @@ mod tests {
             ("events_total", 4),
             ("commits_total", 2),
             ("commit_seconds_total", 60),
+            ("commit_max_seconds", 30),
+            ("upkeep_steps_total", 1),
+            ("upkeep_seconds_total", 41),
+            ("upkeep_overdue_seconds", 0),
+            ("sealed_samples_total", 22),
+            ("merged_blocks_total", 24),
+            ("deleted_polls_total", 26),
             ("ticks_skipped_total", 1),
             ("queue_length", 9),
             ("snapshots_dropped_total", 0),
@@ -530,6 +624,9 @@ mod tests {
         }
         let rss = RECORDER.column_index("memory_rss_bytes").unwrap();
         assert!(sample.values[rss].int().unwrap() > 0);
+        // The longest commit is that since the sample before.
+        let longest = RECORDER.column_index("commit_max_seconds").unwrap();
+        assert_eq!(observed(&vitals).0.values[longest], Value::Int(0));
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Sqlite {
     #[cfg(test)]
     pub(super) fn open_for_tests(path: &Path, kinds: &'static [&'static Kind]) -> Result<Sqlite, StoreError> {
         let mut store = Sqlite::open(path, kinds)?;
-        store.windows = Windows { seal_ms: 60_000, merge_ms: 240_000, settle_ms: 0 };
+        store.windows = Windows { seal_ms: 60_000, merge_ms: 240_000, settle_ms: 0, cells_per_step: 30 };
         Ok(store)
     }
 

@@ -49,4 +49,6 @@ fn step<'a>(name: &str, sql: &'a str) -> M<'a> {
 }
 
 #[cfg(test)]
+mod older;
+#[cfg(test)]
 mod tests;
