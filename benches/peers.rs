@@ -429,13 +429,13 @@ async fn questions(
                 answers.push(answer);
             }
             took.questions.push(cost_ms);
-            println!("q{} against {}: {}", number + 1, peer.name, compare(number, &answer, &answers[0], names));
+            println!("q{} against {}: {}", number + 1, peer.name, compare(number, &answer, &answers[0]));
         }
     }
 }
 
 /// How two answers to one question agree.
-fn compare(number: usize, own: &[u8], peer: &[u8], names: &HashMap<String, (String, String)>) -> String {
+fn compare(number: usize, own: &[u8], peer: &[u8]) -> String {
     if number == 4 {
         return compare_days(own, peer);
     }
@@ -453,7 +453,6 @@ fn compare(number: usize, own: &[u8], peer: &[u8], names: &HashMap<String, (Stri
     let field = ["memory_usage_bytes", "cpu_cores", "memory_usage_bytes.avg"][number];
     // A bucket is named by its start here, by its end there; a raw sample by its own time.
     let step_s = [30.0, 300.0, 3600.0][number];
-    let _ = names;
     let mut theirs: HashMap<(String, i64), f64> = HashMap::new();
     for series in peer {
         let name = series["metric"][key].as_str().unwrap_or_default().to_owned();
@@ -464,6 +463,7 @@ fn compare(number: usize, own: &[u8], peer: &[u8], names: &HashMap<String, (Stri
         }
     }
     let (mut compared, mut equal, mut near, mut worst) = (0, 0, 0, 0.0_f64);
+    let mut totals = (0.0, 0.0);
     for series in own["series"].as_array().unwrap() {
         let name = series["labels"][key].as_str().unwrap_or_default();
         for (time, value) in own["times"].as_array().unwrap().iter().zip(series["values"][field].as_array().unwrap()) {
@@ -472,15 +472,17 @@ fn compare(number: usize, own: &[u8], peer: &[u8], names: &HashMap<String, (Stri
             let (Some(value), Some(other)) = (value.as_f64(), theirs.get(&(name.to_owned(), bucket))) else { continue };
             let distance = (value - other).abs() / value.abs().max(other.abs()).max(1e-6);
             compared += 1;
+            totals = (totals.0 + value, totals.1 + other);
             equal += usize::from(distance < 1e-9);
             near += usize::from(distance < 0.05);
             worst = worst.max(distance);
         }
     }
     format!(
-        "{compared} values of {} compared, {equal} equal, {near} within 5 %, the furthest {:.1} % apart",
+        "{compared} values of {} compared, {equal} equal, {near} within 5 %, the furthest {:.1} % apart; sums {:.2} % apart",
         theirs.len(),
-        worst * 100.0
+        worst * 100.0,
+        (totals.0 - totals.1).abs() / totals.1.abs().max(1e-9) * 100.0
     )
 }
 

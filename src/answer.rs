@@ -22,12 +22,15 @@ use crate::store::{EntityQuery, EventQuery, EventRecord, Fetch, Store, StoreErro
 mod certificate;
 mod diff;
 mod explain;
+mod planning;
+mod seen;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use diff::diff;
 pub use explain::explain;
+pub use planning::{capacity, headroom};
 pub use snapshot::AsOf;
 
 /// A run is at most a day, so that one entity's columns fit a few megabytes whatever the range.
@@ -40,12 +43,6 @@ const STRETCH_REACH_MS: i64 = 86_400_000;
 /// How near a range an entity must have been seen for the gaps of its target to matter: who asks about an outage
 /// asks within a day of it.
 const TARGETS_REACH_MS: i64 = 86_400_000;
-/// Longest time whose polls are read at once, after a time without any: 70,000 polls every 10 s.
-const POLLS_PIECE_MAX_MS: i64 = 8 * RUN_MS;
-/// How far around a range ticks are read, so that a gap that reaches into it has its cause: as long as a range takes
-/// to settle, so that what comes later changes nothing.
-const TICKS_REACH_MS: i64 = 600_000;
-
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum AnswerError {
@@ -190,7 +187,7 @@ impl RangeReader<'_> {
         if let Some(seen) = self.seen.get(target) {
             return Ok(Arc::clone(seen));
         }
-        let seen = Arc::new(seen(self.store, target, self.request.range, self.stop)?);
+        let seen = Arc::new(seen::seen(self.store, target, self.request.range, self.stop)?);
         self.seen.insert(target.clone(), Arc::clone(&seen));
         Ok(seen)
     }
@@ -210,11 +207,14 @@ impl RangeReader<'_> {
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        let mut gaps = Vec::new();
-        for target in targets.into_sorted() {
-            gaps.extend(self.seen(&target)?.gaps(range));
-        }
-        Ok(Some(gaps))
+        let seen: Vec<Arc<Seen>> =
+            targets.into_sorted().iter().map(|target| self.seen(target)).collect::<Result<_, _>>()?;
+        let silent = seen.iter().filter(|seen| seen.has_silence(range));
+        let ran = match silent.map(|seen| seen.silence_ms()).max() {
+            Some(silence_ms) => seen::recorder_ran(self.store, range, silence_ms, self.stop)?,
+            None => Vec::new(),
+        };
+        Ok(Some(seen.iter().flat_map(|seen| seen.gaps(range, &ran)).collect()))
     }
 }
 
@@ -255,32 +255,6 @@ impl Runs<'_> {
         }
         Ok(ControlFlow::Continue(()))
     }
-}
-
-/// When a target was seen in a range, and a little around it.
-fn seen(store: &Store, target: &TargetName, range: TimeRange, stop: &Stop) -> Result<Seen, AnswerError> {
-    let mut seen = Seen::new(target.clone());
-    let newest =
-        store.targets()?.into_iter().find(|record| record.target == *target).and_then(|record| record.last_poll);
-    let until = newest.map_or(range.start(), |newest| newest.poll.started.plus_ms(TICKS_REACH_MS));
-    let mut from = range.start().plus_ms(-TICKS_REACH_MS);
-    let until = range.end().plus_ms(TICKS_REACH_MS).min(until).max(range.start());
-    let (mut is_first, mut piece_ms, mut after) = (true, RUN_MS, None);
-    while let Some(piece) = TimeRange::new(from, from.plus_ms(piece_ms).min(until)).filter(|piece| !piece.is_empty()) {
-        stop.check()?;
-        let polls = store.polls(target, piece)?;
-        if is_first {
-            polls.good_before.iter().for_each(|poll| seen.fold(poll));
-            is_first = false;
-        }
-        polls.inside.iter().for_each(|poll| seen.fold(poll));
-        // Years before the first poll are passed in longer steps.
-        piece_ms = if polls.inside.is_empty() { piece_ms.saturating_mul(2).min(POLLS_PIECE_MAX_MS) } else { RUN_MS };
-        after = polls.good_after;
-        from = piece.end();
-    }
-    after.iter().for_each(|poll| seen.fold(poll));
-    Ok(seen)
 }
 
 /// Calls `each` for every entity seen in a range, in identity order, from `from` on (inclusive).

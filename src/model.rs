@@ -15,7 +15,7 @@ pub mod value;
 pub use entity::{Attributes, EntityRecord, Identity, Version};
 pub use event::{Event, Severity};
 pub use kind::{Attribute, AttributeType, Class, Column, Derived, Formula, Key, Kind, Repr};
-pub use poll::{Outcome, Poll, PollRecord, TargetName};
+pub use poll::{Outcome, Poll, PollRecord, RECORDER_SOURCE, TargetName};
 pub use run::{ColumnValues, Run};
 pub use snapshot::{KindBatch, Observation, Sample, Snapshot};
 pub use time::{TimeRange, Timestamp};

@@ -124,7 +124,7 @@ fn open(directory: &Path, is_eager: bool) -> Store {
     let path = directory.join(FILE);
     let opened =
         if is_eager { Sqlite::open_eager_for_tests(&path, KINDS) } else { Sqlite::open_for_tests(&path, KINDS) };
-    Store::Sqlite(opened.unwrap())
+    Store::Sqlite(opened.unwrap().in_small_steps())
 }
 
 /// Runs a scenario over every backend.

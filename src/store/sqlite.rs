@@ -16,13 +16,17 @@ use self::upkeep::Steps;
 use self::windows::Windows;
 use self::write::Writer;
 use super::{
-    Appended, Cutoffs, EntityQuery, EventQuery, EventRecord, Fetch, Limits, Polls, Retained, Size, StoreError,
-    TargetRecord, Upkeep, drawn_id,
+    Appended, CheckReport, Compacted, Cutoffs, EntityQuery, EventQuery, EventRecord, Fetch, ForeignSample, Import,
+    Imported, Limits, OnProgress, Polls, Retained, Size, Stats, StoreError, TargetRecord, Upkeep, drawn_id,
 };
 use crate::model::{EntityRecord, Identity, Kind, Run, Snapshot, TargetName, TimeRange, Timestamp};
 
+mod backup;
 mod block;
+mod check;
 mod codec;
+mod compact;
+mod import;
 mod journal;
 mod layouts;
 mod living;
@@ -37,6 +41,7 @@ mod retention;
 mod samples;
 mod seal;
 mod sealed;
+mod stats;
 mod upkeep;
 mod windows;
 mod write;
@@ -104,8 +109,15 @@ impl Sqlite {
     #[cfg(test)]
     pub(super) fn open_for_tests(path: &Path, kinds: &'static [&'static Kind]) -> Result<Sqlite, StoreError> {
         let mut store = Sqlite::open(path, kinds)?;
-        store.windows = Windows { seal_ms: 60_000, merge_ms: 240_000, settle_ms: 0, cells_per_step: 30 };
+        store.windows = Windows { seal_ms: 60_000, merge_ms: 240_000, settle_ms: 0, ..Windows::USUAL };
         Ok(store)
+    }
+
+    /// As it is, with steps of upkeep of three samples or so.
+    #[cfg(test)]
+    pub(super) fn in_small_steps(mut self) -> Sqlite {
+        self.windows.cells_per_step = 30;
+        self
     }
 
     /// As [`Sqlite::open_for_tests`], with everything in merged blocks at all times.
@@ -245,6 +257,39 @@ impl Sqlite {
                 .during("keep a value of the store's own")?;
         }
         Ok(first.to_owned())
+    }
+
+    /// See [`super::Store::back_up`].
+    pub fn back_up(&self, to: &Path, progress: OnProgress<'_>) -> Result<CheckReport, StoreError> {
+        self.reading("copy the recording", |connection| backup::back_up(connection, to, self.kinds, progress))
+    }
+
+    /// See [`super::Store::check`].
+    pub fn check(&self, progress: OnProgress<'_>) -> Result<CheckReport, StoreError> {
+        self.reading("check the file", |connection| check::run(connection, self.kinds, progress))
+    }
+
+    /// See [`super::Store::stats`].
+    pub fn stats(&self, progress: OnProgress<'_>) -> Result<Stats, StoreError> {
+        let stats = self.reading("weigh the file", |connection| stats::run(connection, self.kinds, progress))?;
+        Ok(Stats { wal_bytes: self.size().wal_bytes, ..stats })
+    }
+
+    /// See [`super::Store::compact`].
+    pub fn compact(&self, now: Timestamp, progress: OnProgress<'_>) -> Result<Compacted, StoreError> {
+        compact::run(self, now, progress)
+    }
+
+    /// See [`super::Store::import`].
+    pub fn import(&self, import: &Import<'_>, samples: Vec<ForeignSample>) -> Result<Imported, StoreError> {
+        let _alone = self.steps();
+        import::run(&mut *self.writer()?, &self.layouts, &self.windows, import, samples)
+    }
+
+    /// See [`super::Store::end_import`].
+    pub fn end_import(&self, kind: &'static Kind) -> Result<(), StoreError> {
+        let _alone = self.steps();
+        import::end(&mut *self.writer()?, kind)
     }
 
     /// See [`super::Store::size`].

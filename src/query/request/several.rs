@@ -195,7 +195,8 @@ impl DiffRequest {
 
 type Pairs = Vec<(String, String)>;
 
-fn split(parameters: &[(String, String)], own: &[&str]) -> (Pairs, Pairs) {
+/// Parameters of the request's own, and all others.
+pub(super) fn split(parameters: &[(String, String)], own: &[&str]) -> (Pairs, Pairs) {
     parameters.iter().cloned().partition(|(name, _)| own.contains(&name.as_str()))
 }
 

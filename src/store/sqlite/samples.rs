@@ -192,6 +192,21 @@ pub(super) fn tracks<'a>(
     Ok(sightings.iter().filter_map(|sighting| Track::new(journal, kind, entity, sighting)).collect())
 }
 
+/// Times and polls of an entity's samples in a range that are not sealed yet, in no order.
+pub(super) fn unsealed_times(
+    connection: &Connection,
+    kind: &'static Kind,
+    entity: i64,
+    range: (i64, i64),
+) -> rusqlite::Result<Vec<(i64, i64)>> {
+    let journal = Journal::new(connection, kind, &[]);
+    let mut samples = journal.no_samples(0);
+    for track in tracks(&journal, connection, kind, entity)? {
+        track.inside(range, &mut samples)?;
+    }
+    Ok(samples.at.into_iter().zip(samples.poll).collect())
+}
+
 /// See [`crate::store::Store::read`].
 pub(super) fn run(connection: &Connection, fetch: &Fetch<'_>) -> rusqlite::Result<Run> {
     let range = fetch.range;
