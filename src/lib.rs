@@ -26,6 +26,8 @@ pub mod query;
 
 pub mod answer;
 
+pub mod sql;
+
 pub mod render;
 
 pub mod api;

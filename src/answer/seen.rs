@@ -3,18 +3,15 @@
 //! Must not know: entities, samples.
 
 use super::{AnswerError, RUN_MS, Stop};
+use crate::model::time::settle_ms;
 use crate::model::{TargetName, TimeRange};
 use crate::query::seen::{Seen, silence_ms};
 use crate::store::Store;
 
 /// Longest time whose polls are read at once, after a time without any: 70,000 polls every 10 s.
 const POLLS_PIECE_MAX_MS: i64 = 8 * RUN_MS;
-/// How far after a range ticks are read, so that a gap that reaches into it has its cause: as long as a range takes
-/// to settle, so that what comes later changes nothing. Before it they are read as far as a target may be silent.
-const TICKS_AFTER_MS: i64 = 600_000;
-const TICKS_AFTER_INTERVALS: i64 = 4;
-
-/// When a target was seen in a range, and a little around it.
+/// When a target was seen in a range, and around it, so that a gap that reaches into it has its cause: before it as far
+/// as a target may be silent, after it as long as the range takes to settle, so that what comes later changes nothing.
 pub(super) fn seen(store: &Store, target: &TargetName, range: TimeRange, stop: &Stop) -> Result<Seen, AnswerError> {
     let mut seen = Seen::new(target.clone());
     let newest =
@@ -23,9 +20,9 @@ pub(super) fn seen(store: &Store, target: &TargetName, range: TimeRange, stop: &
     let around = store.polls(target, edge)?;
     let polls = [&around.good_before, &around.good_after, &newest];
     let interval_ms = polls.into_iter().flatten().map(|record| record.poll.interval_ms).max().unwrap_or(0);
-    let after_ms = TICKS_AFTER_MS.max(interval_ms.saturating_mul(TICKS_AFTER_INTERVALS));
+    let after_ms = settle_ms(interval_ms);
     let until = newest.map_or(range.start(), |newest| newest.poll.started.plus_ms(after_ms));
-    let mut from = range.start().plus_ms(silence_ms(interval_ms).max(TICKS_AFTER_MS).saturating_neg());
+    let mut from = range.start().plus_ms(silence_ms(interval_ms).max(after_ms).saturating_neg());
     let until = range.end().plus_ms(after_ms).min(until).max(range.start());
     let (mut is_first, mut piece_ms, mut after) = (true, RUN_MS, None);
     while let Some(piece) = TimeRange::new(from, from.plus_ms(piece_ms).min(until)).filter(|piece| !piece.is_empty()) {

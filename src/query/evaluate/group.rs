@@ -124,9 +124,9 @@ impl Group {
             for bucket in 0..self.buckets {
                 let place = index * self.buckets + bucket;
                 of_field.push(match (combine, field.agg) {
-                    (Combine::Pool, Agg::Percentile(percent)) => {
-                        Number::derived(self.values.get_mut(place).and_then(|values| percentile(values, percent)))
-                    }
+                    (Combine::Pool, Agg::Percentile(percent)) => Number::derived(
+                        self.values.get_mut(place).and_then(|values| percentile(values, f64::from(percent))),
+                    ),
                     _ => self.slots.get(place).map_or(Number::Null, |slot| slot.number(combine, had_any)),
                 });
             }

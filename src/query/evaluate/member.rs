@@ -230,7 +230,7 @@ impl Member {
     pub(super) fn number(&self, field: &Field, index: usize, bucket: usize) -> Number {
         let slot = self.slot(index, bucket);
         if let Agg::Percentile(percent) = field.agg {
-            return Number::derived(percentile(&mut self.values(index, bucket).to_vec(), percent));
+            return Number::derived(percentile(&mut self.values(index, bucket).to_vec(), f64::from(percent)));
         }
         slot.number(field)
     }
@@ -327,9 +327,9 @@ fn precedes(a: Number, b: Number) -> bool {
     clippy::cast_sign_loss,
     reason = "a rank within a list that fits memory"
 )]
-pub(super) fn percentile(values: &mut [f64], percent: u8) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let rank = f64::from(percent) / 100.0 * values.len().checked_sub(1)? as f64;
+pub(crate) fn percentile(values: &mut [f64], percent: f64) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let rank = percent / 100.0 * values.len().checked_sub(1)? as f64;
     let below = values.get(rank.floor() as usize).copied()?;
     let above = values.get(rank.ceil() as usize).copied()?;
     Some(below + (above - below) * rank.fract())

@@ -20,11 +20,12 @@ pub(super) const STEPS: &[(&str, &str)] = &[
     ("0009_add_registry_kinds", include_str!("../../../migrations/0009_add_registry_kinds.sql")),
     ("0010_add_swarm_kinds", include_str!("../../../migrations/0010_add_swarm_kinds.sql")),
     ("0011_create_blocks", include_str!("../../../migrations/0011_create_blocks.sql")),
-    (CREATE_JOURNAL, include_str!("../../../migrations/0012_create_journal.sql")),
+    ("0012_add_container_process", include_str!("../../../migrations/0012_add_container_process.sql")),
+    (CREATE_JOURNAL, include_str!("../../../migrations/0013_create_journal.sql")),
 ];
 
 /// The step after which rows of samples move into the journal.
-const CREATE_JOURNAL: &str = "0012_create_journal";
+const CREATE_JOURNAL: &str = "0013_create_journal";
 
 /// The version that these steps lead to.
 pub(super) fn version_of(steps: &[(&str, &str)]) -> i64 {

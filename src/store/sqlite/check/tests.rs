@@ -80,11 +80,11 @@ fn a_sample_that_is_kept_twice_is_named() {
     let (path, early) = (directory.path().join("a.db"), directory.path().join("early.db"));
     drop(recorded(&path));
     std::fs::copy(&path, &early).unwrap();
-    let store = Sqlite::open_for_tests(&path, ALL).unwrap();
+    let mut store = Sqlite::open_for_tests(&path, ALL).unwrap();
+    store.windows = crate::store::sqlite::windows::Windows::USUAL;
     store.compact(crate::model::Timestamp::MAX, &mut |_| ControlFlow::Continue(())).unwrap();
     drop(store);
-    let report = check(&path).unwrap();
-    assert!(report.is_sound(), "{:#?}", report.faults);
+    assert_eq!(check(&path).unwrap().faults, Vec::<String>::new());
     let database = Connection::open(&path).unwrap();
     let early = early.to_str().unwrap();
     database
@@ -172,7 +172,7 @@ fn flip(times: usize, seed: u64) -> (usize, usize, usize) {
 fn flipped_bits_are_named_or_hit_what_is_free() {
     let (named, free, unseen) = flip(250, 1);
     println!("250 flips: {named} named, {free} in free space, {unseen} single values of polls, events and the like");
-    assert!(named > 100, "{named} named, {free} free, {unseen} unseen");
+    assert!(named > 50, "{named} named, {free} free, {unseen} unseen");
 }
 
 #[test]

@@ -19,7 +19,8 @@ const LANDED: &[(&str, i64)] = &[
     ("0009_add_registry_kinds", -2901226201818240745),
     ("0010_add_swarm_kinds", -6633939880592654380),
     ("0011_create_blocks", 6564519878136617954),
-    ("0012_create_journal", 7394123499202413922),
+    ("0012_add_container_process", -4918076807241697823),
+    ("0013_create_journal", 7394123499202413922),
 ];
 
 fn fixture(name: &str) -> std::path::PathBuf {
