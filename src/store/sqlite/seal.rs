@@ -288,7 +288,7 @@ impl Seal<'_> {
         let layouts = Layouts::default();
         for piece in &work.taken {
             let rest = if piece.entity_max > work.entity_last {
-                piece::after(&*layouts.get(connection, piece.layout)?, &piece.body, work.entity_last)?
+                piece::after(&layouts.get(connection, piece.layout)?, &piece.body, work.entity_last)?
             } else {
                 None
             };
