@@ -225,6 +225,9 @@ pub struct Upkeep {
     pub sealed_samples: u64,
     /// Blocks that went into larger ones.
     pub merged_blocks: u64,
+    /// For how long already what was sealed could have been: more than a minute or two only after a long downtime, or
+    /// where upkeep cannot keep up.
+    pub overdue_ms: u64,
     /// Polls deleted, with their samples.
     pub polls: u64,
     /// Events deleted.

@@ -50,4 +50,6 @@ fn step<'a>(name: &str, sql: &'a str) -> M<'a> {
 }
 
 #[cfg(test)]
+mod older;
+#[cfg(test)]
 mod tests;
