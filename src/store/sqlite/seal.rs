@@ -288,7 +288,8 @@ impl Seal<'_> {
         let layouts = Layouts::default();
         for piece in &work.taken {
             let rest = if piece.entity_max > work.entity_last {
-                piece::after(&layouts.get(connection, piece.layout)?, &piece.body, work.entity_last)?
+                let layout = layouts.get(connection, piece.layout)?;
+                piece::after(&layout, &piece.body, work.entity_last)?
             } else {
                 None
             };
