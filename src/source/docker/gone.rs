@@ -15,6 +15,16 @@ use crate::model::{Attributes, Identity, Observation, Timestamp};
 /// Most containers remembered; beyond it only those are that were remembered before.
 const GONE_MAX: usize = 10_000;
 
+/// How an engine's containers are seen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'a> {
+    /// The engine's name.
+    pub(super) host: &'a str,
+    pub(super) clock_offset_ms: i64,
+    pub(super) kept: Kept<'a>,
+    pub(super) digests: &'a Digests,
+}
+
 /// Containers by id.
 #[derive(Debug, Default)]
 pub(super) struct Gone(HashMap<Box<str>, Entry>);
@@ -77,10 +87,7 @@ impl Gone {
         listed_at: Instant,
         is_listed: impl Fn(&str) -> bool,
         was_known: impl Fn(&str) -> bool,
-        host: &str,
-        clock_offset_ms: i64,
-        kept: Kept<'_>,
-        digests: &Digests,
+        seen: Seen<'_>,
     ) -> Vec<Observation> {
         let mut observations = Vec::new();
         self.0.retain(|id, entry| {
@@ -88,7 +95,7 @@ impl Gone {
                 return true;
             }
             if !is_listed(id) {
-                observations.push(entry.observation(id, was_known(id), host, clock_offset_ms, kept, digests));
+                observations.push(entry.observation(id, was_known(id), seen));
             }
             false
         });
@@ -97,15 +104,8 @@ impl Gone {
 }
 
 impl Entry {
-    fn observation(
-        &self,
-        id: &str,
-        was_known: bool,
-        host: &str,
-        clock_offset_ms: i64,
-        kept: Kept<'_>,
-        digests: &Digests,
-    ) -> Observation {
+    fn observation(&self, id: &str, was_known: bool, seen: Seen<'_>) -> Observation {
+        let Seen { host, clock_offset_ms, kept, digests } = seen;
         let ours = |at: Timestamp| at.plus_ms(clock_offset_ms.saturating_neg());
         let mut attributes = match &self.found {
             Some(found) => found.attributes(clock_offset_ms, kept, |_| None),

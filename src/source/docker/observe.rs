@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::Docker;
 use super::digests::Digests;
 use super::engine::{Engine, Fetched};
 use super::follow::EVENTS_WAITING_MAX;
@@ -16,6 +15,7 @@ use super::list::{Listed, State};
 use super::offset::{self, Reading};
 use super::poll::{Answers, Facts, Seen};
 use super::stats::Stats;
+use super::{Docker, gone};
 use crate::model::{
     AttributeValue, Attributes, Event, Identity, Kind, KindBatch, Observation, Outcome, Sample, Severity, Timestamp,
     Value,
@@ -78,10 +78,12 @@ pub(super) fn observe(docker: &mut Docker, engine: &Arc<Engine>, visit: Visit, a
         answers.listed_at,
         |id| docker.known.contains_key(id),
         |id| before.contains_key(id),
-        building.host,
-        building.offset_ms,
-        building.kept,
-        building.digests,
+        gone::Seen {
+            host: building.host,
+            clock_offset_ms: building.offset_ms,
+            kept: building.kept,
+            digests: building.digests,
+        },
     );
     building.containers.extend(ended);
 
