@@ -317,6 +317,9 @@ async fn main() {
     print(&all, values);
 }
 
+/// A path of a peer, and what it is asked there.
+type Asked<'a> = (&'a str, Vec<(String, String)>);
+
 fn upkeep(store: &Store, now_ms: i64) {
     while store.upkeep(Timestamp::from_ms(now_ms), &Limits::default()).unwrap().more {}
 }
@@ -404,7 +407,7 @@ async fn questions(
     };
     let instant =
         |query: String| ("/api/v1/query", vec![("query".to_owned(), query), ("time".to_owned(), format!("{end_s}"))]);
-    let of_peers: [Vec<(&str, Vec<(String, String)>)>; 5] = [
+    let of_peers: [Vec<Asked<'_>>; 5] = [
         vec![instant(format!("{memory}{{id=\"{id}\"}}[24h]"))],
         vec![range(format!("rate({cpu}{{host=\"node-1\"}}[5m]) / 1e9"), "300", start_s + 300)],
         vec![
