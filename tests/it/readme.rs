@@ -95,8 +95,12 @@ fn every_path_and_parameter_of_the_readme_is_there() {
     for row in rows {
         let quoted: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
         for path in quoted.iter().filter(|part| part.starts_with('/')) {
-            // A difference is one between two times.
-            let needed = if *path == "/diff" { "?from=-1h" } else { "" };
+            // A difference is one between two times, room that for something.
+            let needed = match *path {
+                "/diff" => "?from=-1h",
+                "/headroom" => "?cpus=0.5&mem=512",
+                _ => "",
+            };
             let reply = served.get(&format!("{}{needed}", &path.replace("{kind}", "container")[1..]));
             assert_eq!(reply.status, 200, "{path}: {}", reply.text());
         }

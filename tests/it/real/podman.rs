@@ -83,7 +83,7 @@ fn assert_alike([docker, podman]: [f64; 2], what: &str) {
 
 #[test]
 fn the_same_containers_read_alike_on_docker_and_podman() {
-    let _together = machine::shared();
+    let _alone = machine::alone();
     if let Some(reason) = engine::podman_missing() {
         return machine::not_run(&reason);
     }
