@@ -135,7 +135,7 @@ fn check(kind: &str, name: &str, column: &str, local: &Table, told: &Table) {
         // Times are of one clock and one form.
         let after = times.partition_point(|time| *time < at);
         // A page is dated when it arrives, and read a moment earlier: a local sample may lie between.
-        let before = after.checked_sub(2).or(after.checked_sub(1));
+        let before = after.checked_sub(2);
         let around = before.and_then(|before| own[before]).zip(own.get(after).copied().flatten());
         let (Some(number), Some((before, after))) = (theirs[row], around) else { continue };
         let whole = whole_of(column, |whole| told.numbers(whole)[row]);
