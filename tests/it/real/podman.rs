@@ -89,6 +89,14 @@ fn the_same_containers_read_alike_on_docker_and_podman() {
     }
     let pair = Pair::start();
     let begun = now_ms();
+    // Events are told from the first visit on.
+    wait_for("the first visits", SEEN_WITHIN, || {
+        let answer = pair.recorder.json("/api/v1/targets");
+        let is_up = |name: &str| {
+            answer["targets"].as_array().unwrap().iter().any(|target| target["target"] == name && target["up"] == true)
+        };
+        (is_up("docker/docker") && is_up("docker/podman")).then_some(())
+    });
     pair.container("burn", &["--cpus", "0.25"], "while :; do :; done");
     let held = "dd if=/dev/zero of=/dev/shm/held bs=1M count=48 2>/dev/null; sleep 1000";
     pair.container("holder", &["--memory", "96m"], held);
