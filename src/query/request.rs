@@ -25,11 +25,13 @@ mod time;
 
 pub use cursor::{entities_cursor, events_cursor, samples_cursor};
 pub use events::{EVENTS_DEFAULT, EVENTS_MAX, EventsRequest};
+pub(crate) use field::field_names;
 pub use known::{ParameterError, UnknownKind, kind_named};
 pub(crate) use known::{shown, suggestion};
 pub use pages::{ENTITIES_DEFAULT, ENTITIES_MAX, EntitiesRequest, SamplesRequest, TargetsRequest, parse_none};
 pub(crate) use parse::parse_zone;
 pub use parse::take_formulas;
+pub(crate) use planning::{CPUS_MAX, INSTANCES_MAX, THRESHOLD_MAX};
 pub use planning::{CapacityRequest, HeadroomRequest, Measure, Resource, Subject};
 pub use several::{DiffRequest, Selected, SnapshotRequest};
 pub(crate) use time::{parse_duration, parse_rfc3339, parse_time};
