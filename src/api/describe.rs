@@ -2,10 +2,12 @@
 //!
 //! Must not know: how a table is answered.
 
+use std::ops::RangeInclusive;
+
 use crate::query::request::{
-    CAPACITY_PARAMETERS, CPUS_MAX, DIFF_PARAMETERS, ENTITIES_MAX, ENTITIES_PARAMETERS, EVENTS_MAX, EVENTS_PARAMETERS,
-    HEADROOM_PARAMETERS, INSTANCES_MAX, RANGE_PARAMETERS, SAMPLES_PARAMETERS, SERIES_MAX, SNAPSHOT_PARAMETERS,
-    THRESHOLD_MAX,
+    CAPACITY_PARAMETERS, CHART_PARAMETERS, CPUS_MAX, DIFF_PARAMETERS, ENTITIES_MAX, ENTITIES_PARAMETERS, EVENTS_MAX,
+    EVENTS_PARAMETERS, HEADROOM_PARAMETERS, INSTANCES_MAX, PANEL_HEIGHT_PX, RANGE_PARAMETERS, SAMPLES_PARAMETERS,
+    SERIES_MAX, SNAPSHOT_PARAMETERS, THRESHOLD_MAX, WIDTH_PX,
 };
 
 /// A table below the base.
@@ -41,7 +43,7 @@ pub(crate) enum Filters {
 }
 
 /// All tables.
-pub(crate) static TABLES: [Table; 15] = [
+pub(crate) static TABLES: [Table; 16] = [
     Table {
         name: "kinds",
         is_of_kind: false,
@@ -80,6 +82,16 @@ pub(crate) static TABLES: [Table; 15] = [
         filters: Filters::OfKind,
         needed: &[],
         example: "start=-2h&step=5m&coverage=1",
+        has_tag: true,
+    },
+    Table {
+        name: CHARTS,
+        is_of_kind: true,
+        summary: "Buckets of numbers over a range, drawn: a panel a field, a line a series.",
+        parameters: CHART_PARAMETERS,
+        filters: Filters::OfKind,
+        needed: &[],
+        example: "start=-2h&top=10&coverage=1",
         has_tag: true,
     },
     Table {
@@ -199,19 +211,27 @@ pub(crate) const SUMS: &str = "sums";
 /// What follows the name of a kind where the sum of its CSV is asked for.
 pub(crate) const SUM_SUFFIX: &str = ".csv.sum";
 
+/// The table of pictures, which have one form: `/chart/{kind}.svg`.
+pub(crate) const CHARTS: &str = "chart";
+/// What follows the name of a kind where it is drawn.
+pub(crate) const CHART_SUFFIX: &str = ".svg";
+
 /// The table of one report, which is found by its name: `/reports/{name}`.
 pub(crate) const REPORT: &str = "report";
 
-/// The largest number that a parameter of a table may be, where it is one that counts.
-pub(crate) fn count_max(table: &str, parameter: &str) -> Option<u64> {
-    let max = match (table, parameter) {
-        (_, "top") => SERIES_MAX,
-        ("entities", "limit") => ENTITIES_MAX,
-        ("events", "limit") => EVENTS_MAX,
-        (_, "instances") => return Some(INSTANCES_MAX),
-        _ => return None,
-    };
-    u64::try_from(max).ok()
+/// The smallest and the largest that a counting parameter of a table may be; no largest where any will do.
+pub(crate) fn count_limits(table: &str, parameter: &str) -> (u64, Option<u64>) {
+    let up_to = |max: usize| (1, u64::try_from(max).ok());
+    let pixels = |range: RangeInclusive<u32>| (u64::from(*range.start()), Some(u64::from(*range.end())));
+    match (table, parameter) {
+        (_, "top") => up_to(SERIES_MAX),
+        ("entities", "limit") => up_to(ENTITIES_MAX),
+        ("events", "limit") => up_to(EVENTS_MAX),
+        (_, "instances") => (1, Some(INSTANCES_MAX)),
+        (_, "width") => pixels(WIDTH_PX),
+        (_, "height") => pixels(PANEL_HEIGHT_PX),
+        _ => (1, None),
+    }
 }
 
 /// The table of a name.
@@ -272,7 +292,7 @@ const fn parameter(name: &'static str, form: ParameterForm, help: &'static str) 
 }
 
 /// All parameters of all tables.
-pub(crate) static PARAMETERS: [Parameter; 36] = [
+pub(crate) static PARAMETERS: [Parameter; 38] = [
     parameter(
         "start",
         Time(Some("-6h")),
@@ -293,6 +313,8 @@ pub(crate) static PARAMETERS: [Parameter; 36] = [
     parameter("top", Count(10), "Keeps only the largest."),
     parameter("top_by", Field, "The field that decides which are the largest."),
     parameter("coverage", Flag, "Says how much of each bucket is known, and why not all."),
+    parameter("width", Count(800), "Pixels from left to right; 1000 by default."),
+    parameter("height", Count(200), "Pixels of each field's panel; 220 by default."),
     parameter("attributes", OneOf(&["all", "scalar"]), "Whether lists and maps are printed too."),
     parameter("limit", Count(100), "At most so many rows; further pages follow by cursor."),
     parameter("cursor", Cursor, "Where the next page begins, as the page before said."),

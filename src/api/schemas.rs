@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::describe::{ParameterForm, Table, count_max};
+use super::describe::{ParameterForm, Table, count_limits};
 use crate::model::{AttributeType, Class, Kind};
 use crate::query::request::{Agg, field_names};
 use crate::sql::ParameterType;
@@ -92,8 +92,9 @@ pub(super) fn of_parameter(
             example.parse::<f64>().ok().map(Value::from),
         ),
         ParameterForm::Count(example) => {
-            let schema = json!({"type": "integer", "minimum": 1});
-            let schema = match count_max(table.name, name) {
+            let (min, max) = count_limits(table.name, name);
+            let schema = json!({"type": "integer", "minimum": min});
+            let schema = match max {
                 Some(max) => with(schema, "maximum", max),
                 None => schema,
             };
