@@ -16,20 +16,24 @@ const INTERVAL_MS: i64 = 2_000;
 
 #[test]
 fn no_question_that_a_machine_makes_up_is_answered_otherwise_than_documented() {
-    ask(6, 2);
+    ask(6, 2, Some(SOME_PATHS));
 }
 
 #[test]
 #[ignore = "hours; run it by hand, in a release build"]
 fn no_question_of_very_many_is_answered_otherwise_than_documented() {
-    ask(250, 100);
+    ask(250, 100, None);
 }
 
 /// Whether everything that the schema allows is taken cannot be asked: that a start lies before its end no schema says.
 const BEYOND_SCHEMAS: &str = "positive_data_acceptance";
 
-/// Asks as a machine does: for JSON in every way, with so many made-up questions an operation; for rows with fewer.
-fn ask(questions: u32, of_rows: u32) {
+/// Every path, but of those of kinds only some: many columns, no column, a name with dots, maps.
+const SOME_PATHS: &str = "^/([^/]*|api/v1/([^/]+|reports/.*|[^/]+/(container|tag|metric|recorder)(\\..*)?))$";
+
+/// Asks as a machine does: for JSON in every way and whatever is at the edges, on these paths; then so many made-up questions
+/// of each operation, and fewer for rows.
+fn ask(questions: u32, of_rows: u32, paths_at_edges: Option<&str>) {
     if !machine::succeeds(PROGRAM, &["--version"]) {
         return machine::not_run(
             "schemathesis is not on the path: python3 -m venv, then pip install -r tests/python.txt",
@@ -43,13 +47,11 @@ fn ask(questions: u32, of_rows: u32) {
 
     // What stands there as an example is taken, too.
     run(&recorder, JSON, &["--phases", "examples"]);
-    run(
-        &recorder,
-        JSON,
-        &["--phases", "coverage,fuzzing", "--max-examples", &questions.to_string(), "--exclude-checks", BEYOND_SCHEMAS],
-    );
-    for form in ["text/csv", "application/jsonl"] {
-        let questions = of_rows.to_string();
+    let edges = ["--phases", "coverage", "--exclude-checks", BEYOND_SCHEMAS];
+    let paths = paths_at_edges.map(|paths| ["--include-path-regex", paths]);
+    run(&recorder, JSON, &[edges.as_slice(), paths.as_ref().map_or(&[], |paths| paths)].concat());
+    for (form, questions) in [(JSON, questions), ("text/csv", of_rows), ("application/jsonl", of_rows)] {
+        let questions = questions.to_string();
         run(
             &recorder,
             form,
