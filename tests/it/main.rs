@@ -29,6 +29,7 @@ mod kill;
 mod kinds;
 mod layers;
 mod load;
+mod month;
 mod numbers;
 mod pages;
 mod promises;

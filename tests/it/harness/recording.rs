@@ -15,7 +15,7 @@ use tachograph::store::{ForeignSample, Import, Store};
 use super::time::now_ms;
 
 #[path = "../../../src/store/conformance/fleet.rs"]
-mod generated;
+pub(crate) mod generated;
 
 /// Rounds that are put into the file at once.
 const ROUNDS_A_BATCH: i64 = 500;
