@@ -321,4 +321,22 @@ mod tests {
         check(&[0.001; 5], &[0.002; 5], 0.02, 0.05);
         check(&[0.0; 5], &[0.0; 5], 0.5, 0.0);
     }
+
+    #[test]
+    fn what_moves_by_itself_depends_on_the_unit() {
+        // From nothing to ten noise floors, without any deviation: ten of them, or 20 where 5 % of the mean is more.
+        for (unit, floor) in [
+            ("cores", 0.01),
+            ("bytes", 1_048_576.0),
+            ("bytes_per_second", 1024.0),
+            ("packets_per_second", 0.1),
+            ("percent", 1.0),
+            ("ratio", 0.01),
+            ("seconds", 0.001),
+            ("", 0.5),
+        ] {
+            check(&[0.0; 5], &[10.0 * floor; 5], noise_floor(unit), 10.0);
+            check(&[0.0; 5], &[100.0 * floor; 5], noise_floor(unit), 20.0);
+        }
+    }
 }

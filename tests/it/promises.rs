@@ -331,6 +331,25 @@ const API: &[Promise] = &[
         ],
     ),
     (
+        "whatever is asked has a documented status and shape, and none is a failure",
+        &[
+            "no_question_that_a_machine_makes_up_is_answered_otherwise_than_documented",
+            "every_example_works_and_gives_what_is_promised",
+        ],
+    ),
+    (
+        "reports, capacity, headroom, differences and deaths agree with what there was, and with each other",
+        &["two_days_of_50_containers_are_answered_as_they_were", "a_month_of_500_containers_is_answered_as_it_was"],
+    ),
+    (
+        "what README shows works as it is written",
+        &[
+            "every_request_of_the_readme_works_as_written_and_gives_rows",
+            "the_pandas_recipe_works_as_written",
+            "the_spreadsheet_recipe_works_as_written",
+        ],
+    ),
+    (
         "loopback, or token and TLS, or as many words",
         &[
             "an_address_that_others_reach_is_refused_without_token_and_tls_unless_said_in_as_many_words",

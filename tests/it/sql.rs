@@ -33,11 +33,13 @@ fn complaint(directory: &Path, arguments: &[&str]) -> String {
     String::from_utf8(done.stderr).unwrap()
 }
 
-/// A statement that runs for ever, sorts for ever, writes.
-const HARM: [(&str, &str); 4] = [
+/// A statement that runs for ever, sorts for ever, writes, reaches for other files, for how this one is kept, for all rows there are.
+const HARM: [(&str, &str); 6] = [
     ("endless", "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"),
     ("sorting", "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n ORDER BY -x"),
     ("writing", "DELETE FROM container"),
+    ("attaching", "ATTACH 'store.db' AS other"),
+    ("setting", "PRAGMA journal_mode = DELETE"),
     ("rows", "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"),
 ];
 
@@ -78,7 +80,7 @@ fn sql_and_reports_beside_a_running_recorder() {
     assert!(complaint(&directory, &["sql", HARM[0].1, "--seconds", "1"]).contains("more than 1 s"));
     assert!(complaint(&directory, &["sql", HARM[1].1, "--memory", "16"]).contains("more than 16 MiB"));
     let out = directory.join("out.csv");
-    let rows = run(&directory, &["sql", HARM[3].1, "--rows", "1000", "--csv", "--output", out.to_str().unwrap()]);
+    let rows = run(&directory, &["sql", HARM[5].1, "--rows", "1000", "--csv", "--output", out.to_str().unwrap()]);
     assert!(!rows.status.success() && !out.exists(), "{}", String::from_utf8_lossy(&rows.stderr));
     assert!(complaint(&directory, &["report", "nothing"]).contains("there is no such report"));
     assert!(complaint(&directory, &["report", "coverage", "strt=-1h"]).contains("did you mean `start`?"));
@@ -91,7 +93,7 @@ fn sql_and_reports_beside_a_running_recorder() {
         .unwrap();
     assert_eq!(recorder.json("/api/v1/reports/mine")["rows"][0]["n"], 6);
     let before = samples();
-    for (name, status) in [("sorting", 400), ("writing", 422)] {
+    for (name, status) in [("sorting", 400), ("writing", 422), ("attaching", 422), ("setting", 422)] {
         let reply = recorder.get(&format!("/api/v1/reports/{name}"));
         assert_eq!(reply.status, status, "{name}: {}", reply.text());
     }

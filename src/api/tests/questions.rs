@@ -131,7 +131,19 @@ async fn what_differs_between_two_instants() {
     assert_eq!(diff["numbers"][0]["before"], json!({"mean": 0.1, "values": 6, "coverage": 1}));
     assert_eq!(diff["numbers"].as_array().unwrap().len(), 1);
     assert_eq!((diff["come"].as_array().unwrap().len(), diff["changed"].as_array().unwrap().len()), (0, 1));
-    // Four values are too few.
+    // By host, by application, by both; and by what an entity is where a kind has not both.
+    for (group_by, labels) in [
+        ("app", json!({"app": "/web"})),
+        ("host", json!({"host": "node-1"})),
+        ("app,host", json!({"app": "/web", "host": "node-1"})),
+        ("", json!({})),
+    ] {
+        let grouped = ask(&format!("/diff?{range}&app=/web&group_by={group_by}&top=1")).await;
+        assert_eq!((&grouped["numbers"][0]["labels"], &grouped["numbers"][0]["ratio"]), (&labels, &json!(3)));
+    }
+    // Five values are enough, four too few.
+    let five = ask("/diff?from=2026-08-21T03:04:00Z&to=2026-08-21T03:09:00Z&window=50s&app=/web&top=1").await;
+    assert_eq!(five["numbers"][0]["after"], json!({"mean": 0.3, "values": 5, "coverage": 1}));
     let short = ask("/diff?from=2026-08-21T03:04:00Z&to=2026-08-21T03:09:00Z&window=40s&kinds=container").await;
     assert_eq!(short["numbers"], json!([]));
     // Nothing has come when nobody had looked before.

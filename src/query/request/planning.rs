@@ -289,7 +289,7 @@ fn month(sorted: &Parameters<'_>, now: Timestamp, zone: Zone) -> Result<TimeRang
     if range.ms() > RANGE_MS_MAX {
         return Err(ParameterError::new(
             "start",
-            "lies more than 458 days before the end: every hour between is looked at",
+            format!("lies more than {} days before the end: every hour between is looked at", RANGE_MS_MAX / DAY_MS),
         ));
     }
     Ok(range)
