@@ -157,6 +157,10 @@ impl Making {
         let mut seen = Vec::new();
         for observation in visit.batches.iter_mut().flat_map(|batch| &mut batch.observations) {
             let identity = &observation.identity;
+            // Who began in a poll that was lost is told of in the next.
+            if !self.told.containers.contains_key(identity) && observation.attributes.is_none() {
+                observation.attributes = Some(Attributes::from([("name", "app-0-late".into())]));
+            }
             if let Some(attributes) = &mut observation.attributes {
                 let Some(AttributeValue::Text(name)) = attributes.get("name").cloned() else { continue };
                 let app = app_of(&name);
