@@ -13,7 +13,8 @@
 //!   seen as far as its target's good polls reach; a complete batch of its kind without it ends that. Its end is the
 //!   source's own word, else the start of that poll. One that comes back is the same entity, with no end.
 //! - Attributes that differ open a version, from the poll's start or the sample's time if that is earlier, but never
-//!   at or before the newest version. What is learnt first holds from the start.
+//!   at or before the newest version. What is learnt first holds from the start, and so do facts that another target
+//!   tells later ([`crate::model::Attribute::late`]), no further back than ten minutes.
 //! - Polls in order: by start, then by the turn in which they were appended.
 //!
 //! # Durability
@@ -33,6 +34,7 @@ use crate::model::{
 
 #[cfg(test)]
 mod conformance;
+mod learnt;
 pub mod memory;
 pub mod sqlite;
 

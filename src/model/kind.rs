@@ -43,6 +43,11 @@ impl Kind {
         self.attributes.iter().find(|attribute| attribute.name == name)
     }
 
+    /// An attribute by name that is a number, and so can be asked for as a field.
+    pub fn number_attribute(&self, name: &str) -> Option<&'static Attribute> {
+        self.attribute(name).filter(|attribute| attribute.ty.is_number())
+    }
+
     /// Position of an identity key by name.
     pub fn key_index(&self, name: &str) -> Option<usize> {
         self.identity.iter().position(|key| key.name == name)
@@ -67,6 +72,10 @@ pub struct Attribute {
     pub ty: AttributeType,
     /// One sentence.
     pub help: &'static str,
+    /// Whether it may be learnt after the entity was first seen, because another target tells it.
+    ///
+    /// Such a fact holds from the start of the entity's life too, no further back than what has settled.
+    pub late: bool,
 }
 
 /// How the values of an attribute look.
@@ -88,7 +97,40 @@ pub enum AttributeType {
     Map,
 }
 
+impl Attribute {
+    /// A fact that is known when the entity is first seen, or begins when it is first reported.
+    pub const fn new(name: &'static str, ty: AttributeType, help: &'static str) -> Attribute {
+        Attribute { name, ty, help, late: false }
+    }
+
+    /// The same fact, told by another target and perhaps later.
+    #[must_use]
+    pub const fn late(mut self) -> Attribute {
+        self.late = true;
+        self
+    }
+
+    /// The unit of a number, which its name ends in; empty for plain counts.
+    pub fn unit(&self) -> &'static str {
+        let is_of = |unit: &&str| self.name.strip_suffix(unit).is_some_and(|stem| stem.ends_with('_'));
+        UNITS.iter().copied().find(is_of).filter(|_| self.ty.is_number()).unwrap_or("")
+    }
+
+    /// Whether a sum over entities means something: of what is set aside for each, and of nothing else.
+    pub fn is_additive(&self) -> bool {
+        matches!(self.unit(), "cores" | "bytes")
+    }
+}
+
+/// Units that names of attributes end in.
+const UNITS: [&str; 4] = ["cores", "bytes", "seconds", "ratio"];
+
 impl AttributeType {
+    /// Whether its values are numbers.
+    pub fn is_number(self) -> bool {
+        matches!(self, AttributeType::Integer | AttributeType::Number)
+    }
+
     /// Whether one value fits one cell without JSON.
     pub fn is_scalar(self) -> bool {
         !matches!(self, AttributeType::List | AttributeType::Map)

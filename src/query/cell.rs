@@ -50,6 +50,15 @@ pub enum Number {
 }
 
 impl Number {
+    /// A number attribute's value, as it is printed; null for one that is no number.
+    pub fn of_attribute(value: &AttributeValue) -> Number {
+        match value {
+            AttributeValue::Integer(value) => Number::Scaled { value: *value, decimals: 0 },
+            AttributeValue::Number(value) => Number::Reported(*value),
+            _ => Number::Null,
+        }
+    }
+
     /// A stored value of a column, as it is printed.
     pub fn of_column(column: &Column, value: Value) -> Number {
         match (value, column.repr) {

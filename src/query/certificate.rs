@@ -128,10 +128,10 @@ impl Reader {
 
     fn take_samples(&self, certificate: &mut Certificate, run: &Run, last: Option<usize>, alive: &Attributes) {
         let value = |operand: &Option<Operand>, index| {
-            operand.as_ref().map_or(Number::Null, |operand| operand.at_sample(run, index))
+            operand.as_ref().map_or(Number::Null, |operand| operand.at_sample(run, index, alive))
         };
         let memory = |index| {
-            let numbers = self.memory.iter().map(|operand| operand.at_sample(run, index));
+            let numbers = self.memory.iter().map(|operand| operand.at_sample(run, index, alive));
             numbers.into_iter().find(|number| *number != Number::Null).unwrap_or_default()
         };
         // What was sampled before this life began is of another.

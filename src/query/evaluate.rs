@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::model::{Attributes, EntityRecord, Kind, Run, TargetName, TimeRange, Timestamp, Version};
+use crate::model::{Attribute, Attributes, EntityRecord, Kind, Run, TargetName, TimeRange, Timestamp, Version};
 use crate::rate::{self, Mark, Stretch};
 
 use super::filter::label_value;
@@ -169,7 +169,7 @@ impl<'a> Evaluation<'a> {
                 self.take_stretch(run, next, stretch, attributes);
             }
             if inside.contains(&next) {
-                self.take_sample(run, next, mark.at);
+                self.take_sample(run, next, attributes, mark.at);
             }
         }
         if let Some(seen) = seen {
@@ -205,9 +205,9 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn take_sample(&mut self, run: &Run, index: usize, at: Timestamp) {
+    fn take_sample(&mut self, run: &Run, index: usize, attributes: &Attributes, at: Timestamp) {
         let bucket = self.bucket_of(at);
-        self.member.take_sample(&self.fields, bucket, run, index, at);
+        self.member.take_sample(&self.fields, bucket, run, index, attributes, at);
     }
 
     fn bucket_of(&self, at: Timestamp) -> usize {
@@ -399,12 +399,14 @@ fn unit(kind: &Kind, field: &FieldRequest) -> &'static str {
         return "";
     }
     let column = kind.column(field.name).map(|column| column.unit);
-    column.or_else(|| kind.derived(field.name).map(|derived| derived.unit)).unwrap_or("")
+    let derived = || kind.derived(field.name).map(|derived| derived.unit);
+    column.or_else(derived).or_else(|| kind.attribute(field.name).map(Attribute::unit)).unwrap_or("")
 }
 
 fn is_additive(kind: &Kind, name: &str) -> bool {
     let column = kind.column(name).map(|column| column.additive);
-    column.or_else(|| kind.derived(name).map(|derived| derived.additive)).unwrap_or(false)
+    let derived = || kind.derived(name).map(|derived| derived.additive);
+    column.or_else(derived).or_else(|| kind.attribute(name).map(Attribute::is_additive)).unwrap_or(false)
 }
 
 fn bucket_range(edges: &[Timestamp], bucket: usize) -> Option<TimeRange> {

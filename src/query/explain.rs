@@ -194,6 +194,9 @@ fn formula(kind: &'static Kind, field: &str, agg: Agg) -> String {
     let agg = agg.name();
     let Some(derived) = kind.derived(field) else {
         return match agg {
+            _ if kind.number_attribute(field).is_some() => {
+                format!("{agg} of attribute {field}, worth at each sample what was in force then")
+            }
             "increase" => format!("sum of the increases of {field} between samples, each shared by time"),
             _ => format!("{agg} of {field} as sampled"),
         };

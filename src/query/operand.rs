@@ -4,7 +4,7 @@
 //! conversion from native to outside units happens here. Must not know: buckets, groups, aggregation.
 
 use crate::model::{
-    AttributeValue, Attributes, Class, Column, ColumnValues, Formula, Kind, Repr, Run, TimeRange, Value,
+    AttributeType, Attributes, Class, Column, ColumnValues, Formula, Kind, Repr, Run, TimeRange, Value,
 };
 use crate::rate::{self, Stretch};
 
@@ -120,11 +120,13 @@ pub(crate) enum Operand {
     IncreaseRatio { part: Place, whole: Place, times: Option<Place>, factor: f64 },
     /// A counter per second and unit of a number attribute.
     RateToAttribute { counter: Place, attribute: &'static str },
+    /// A number attribute, worth at each sample what was in force then.
+    Attribute { name: &'static str, integer: bool },
 }
 
 impl Operand {
-    /// The operand of a column or derived column; nothing where the kind has neither, or its formula names a
-    /// column that is not there.
+    /// The operand of a column, derived column or number attribute; nothing where the kind has none of that
+    /// name, or its formula names a column that is not there.
     pub(crate) fn resolve(kind: &'static Kind, name: &str, columns: &mut ColumnSet) -> Option<Operand> {
         if let Some(column) = kind.column(name) {
             let place = columns.place(kind, name)?;
@@ -132,6 +134,9 @@ impl Operand {
                 Class::Counter => Operand::Counter(place),
                 Class::Gauge => Operand::Gauge(place),
             });
+        }
+        if let Some(attribute) = kind.number_attribute(name) {
+            return Some(Operand::Attribute { name: attribute.name, integer: attribute.ty == AttributeType::Integer });
         }
         let mut place = |name: &str| columns.place(kind, name);
         Some(match kind.derived(name)?.formula {
@@ -173,8 +178,9 @@ impl Operand {
     }
 
     /// The value at one sample; null for what needs a stretch.
-    pub(crate) fn at_sample(&self, run: &Run, index: usize) -> Number {
+    pub(crate) fn at_sample(&self, run: &Run, index: usize, attributes: &Attributes) -> Number {
         match self {
+            Operand::Attribute { name, .. } => attributes.get(name).map_or(Number::Null, Number::of_attribute),
             Operand::Counter(place) | Operand::Gauge(place) => Number::of_column(place.column, place.value(run, index)),
             Operand::Remainder { of, less } => Number::derived(remainder(*of, *less, run, index)),
             Operand::GaugeRatio { .. } => {
@@ -226,29 +232,34 @@ impl Operand {
                 Some(Quotient { above, below: whole.share_outside(run, next, stretch, range)? })
             }
             Operand::RateToAttribute { counter, attribute } => {
-                let limit = number(attributes.get(attribute)?).filter(|limit| *limit > 0.0)?;
+                let limit = Number::of_attribute(attributes.get(attribute)?).as_f64().filter(|limit| *limit > 0.0)?;
                 Some(Quotient { above: counter.share_outside(run, next, stretch, range)?, below: seconds * limit })
             }
-            Operand::Counter(_) | Operand::Gauge(_) | Operand::Remainder { .. } | Operand::GaugeRatio { .. } => None,
+            Operand::Counter(_)
+            | Operand::Gauge(_)
+            | Operand::Remainder { .. }
+            | Operand::GaugeRatio { .. }
+            | Operand::Attribute { .. } => None,
         }
     }
 
     /// The value at the sample that ends a stretch: that of the whole stretch, or of the sample itself.
     pub(crate) fn at_end(&self, run: &Run, next: usize, stretch: Option<&Stretch>, attributes: &Attributes) -> Number {
         if !self.is_of_stretch() {
-            return self.at_sample(run, next);
+            return self.at_sample(run, next, attributes);
         }
         let quotient = stretch.and_then(|stretch| self.over_stretch(run, next, stretch, attributes, TimeRange::ALL));
         Number::derived(quotient.and_then(Quotient::value))
     }
 
-    /// The decimals of a whole-number column; None for floats and derived columns.
+    /// The decimals of a whole-number column or attribute; None for floats and derived columns.
     pub(crate) fn decimals(&self) -> Option<u8> {
         match self {
             Operand::Counter(place) | Operand::Gauge(place) => match place.column.repr {
                 Repr::Integer { decimals } => Some(decimals),
                 Repr::Float => None,
             },
+            Operand::Attribute { integer: true, .. } => Some(0),
             _ => None,
         }
     }
@@ -266,14 +277,5 @@ fn remainder(of: Place, less: Place, run: &Run, index: usize) -> Option<f64> {
             Some(left.saturating_sub(right).max(0) as f64 / of.scale())
         }
         _ => Some((of.outside(run, index)? - less.outside(run, index)?).max(0.0)),
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a divisor of a derived number")]
-fn number(value: &AttributeValue) -> Option<f64> {
-    match value {
-        AttributeValue::Integer(value) => Some(*value as f64),
-        AttributeValue::Number(value) => Some(*value),
-        _ => None,
     }
 }

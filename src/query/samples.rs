@@ -77,7 +77,7 @@ impl SampleReader {
             let previous = index.checked_sub(1).and_then(|previous| mark(run, previous));
             let stretch = rate::stretch(previous.as_ref(), &next, run.polled_before_first);
             for (cell, operand) in columns.iter_mut().zip(&self.stored) {
-                *cell = operand.at_sample(run, index);
+                *cell = operand.at_sample(run, index, attributes);
             }
             for (cell, operand) in derived.iter_mut().zip(&self.derived) {
                 *cell = operand.at_end(run, index, stretch.as_ref(), attributes);

@@ -23,19 +23,19 @@ pub static METRIC: Kind = Kind {
         Key { name: "labels", help: "Its labels, sorted by name, as in `a=\"1\",b=\"2\"`; empty where it has none." },
     ],
     attributes: &[
-        Attribute { name: "label", ty: AttributeType::Map, help: "Its labels by name." },
-        Attribute {
-            name: "metric_type",
-            ty: AttributeType::Text,
-            help: "What it was said to be: counter, gauge, histogram, summary, info, stateset, unknown.",
-        },
-        Attribute {
-            name: "family",
-            ty: AttributeType::Text,
-            help: "The family that a part belongs to, where its name is another: `x` for `x_bucket`.",
-        },
-        Attribute { name: "unit", ty: AttributeType::Text, help: "Its unit, as the target says." },
-        Attribute { name: "description", ty: AttributeType::Text, help: "What it is, as the target says." },
+        Attribute::new("label", AttributeType::Map, "Its labels by name."),
+        Attribute::new(
+            "metric_type",
+            AttributeType::Text,
+            "What it was said to be: counter, gauge, histogram, summary, info, stateset, unknown.",
+        ),
+        Attribute::new(
+            "family",
+            AttributeType::Text,
+            "The family that a part belongs to, where its name is another: `x` for `x_bucket`.",
+        ),
+        Attribute::new("unit", AttributeType::Text, "Its unit, as the target says."),
+        Attribute::new("description", AttributeType::Text, "What it is, as the target says."),
     ],
     columns: &[
         Column {

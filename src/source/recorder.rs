@@ -29,7 +29,7 @@ pub static RECORDER: Kind = Kind {
     name: "recorder",
     help: "A recorder process: what it costs and what it has done since it started.",
     identity: &[Key { name: "host", help: "Name of the machine the recorder runs on, as first stored." }],
-    attributes: &[Attribute { name: "version", ty: AttributeType::Text, help: "Version of the recorder's program." }],
+    attributes: &[Attribute::new("version", AttributeType::Text, "Version of the recorder's program.")],
     columns: &[
         Column::counter(
             "cpu_seconds_total",
@@ -113,10 +113,10 @@ pub static TARGET: Kind = Kind {
     help: "An address that is polled at one interval, and how its newest poll went.",
     identity: &[Key { name: "target", help: "Name of the target, source/name." }],
     attributes: &[
-        Attribute { name: "source", ty: AttributeType::Text, help: "The source that polls it." },
-        Attribute { name: "host", ty: AttributeType::Text, help: "Its name in the configuration." },
-        Attribute { name: "address", ty: AttributeType::Text, help: "Where it is polled, without credentials." },
-        Attribute { name: "interval_seconds", ty: AttributeType::Number, help: "Time from one poll to the next." },
+        Attribute::new("source", AttributeType::Text, "The source that polls it."),
+        Attribute::new("host", AttributeType::Text, "Its name in the configuration."),
+        Attribute::new("address", AttributeType::Text, "Where it is polled, without credentials."),
+        Attribute::new("interval_seconds", AttributeType::Number, "Time from one poll to the next."),
     ],
     columns: &[
         Column::gauge("up", "up", "", 0, "1 when the newest poll was good, else 0.").headline(),

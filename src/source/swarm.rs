@@ -31,7 +31,7 @@ const STATES: [&str; 8] = ["running", "complete", "failed", "rejected", "shutdow
 const HOST_KEY: Key = Key { name: "host", help: "The manager's name in the configuration." };
 
 const fn fact(name: &'static str, ty: AttributeType, help: &'static str) -> Attribute {
-    Attribute { name, ty, help }
+    Attribute::new(name, ty, help)
 }
 
 const fn number(name: &'static str, help: &'static str) -> Column {

@@ -13,6 +13,7 @@ use crate::model::{
 };
 
 pub(super) mod fleet;
+mod late;
 mod random;
 mod scenarios;
 
@@ -32,13 +33,13 @@ pub(super) static THING: Kind = Kind {
 };
 
 const ATTRIBUTES: &[Attribute] = &[
-    Attribute { name: "label", ty: AttributeType::Text, help: "Text." },
-    Attribute { name: "size", ty: AttributeType::Integer, help: "Integer." },
-    Attribute { name: "weight", ty: AttributeType::Number, help: "Number." },
-    Attribute { name: "is_new", ty: AttributeType::Boolean, help: "Boolean." },
-    Attribute { name: "made", ty: AttributeType::Time, help: "Time." },
-    Attribute { name: "parts", ty: AttributeType::List, help: "List." },
-    Attribute { name: "tags", ty: AttributeType::Map, help: "Map." },
+    Attribute::new("label", AttributeType::Text, "Text."),
+    Attribute::new("size", AttributeType::Integer, "Integer.").late(),
+    Attribute::new("weight", AttributeType::Number, "Number."),
+    Attribute::new("is_new", AttributeType::Boolean, "Boolean."),
+    Attribute::new("made", AttributeType::Time, "Time."),
+    Attribute::new("parts", AttributeType::List, "List."),
+    Attribute::new("tags", AttributeType::Map, "Map.").late(),
 ];
 
 const FLOAT: Column = Column {

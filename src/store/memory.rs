@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::learnt::backdated;
 use super::{
     Appended, Cutoffs, EntityQuery, EventQuery, EventRecord, Fetch, HOUR_MS, Polls, Retained, TargetRecord,
     VERSIONS_PER_HOUR_MAX, drawn_id, limit_hit, wants_event,
@@ -311,7 +312,7 @@ impl Kept {
         let entity = self.kinds.entry(kind.name).or_default().entry(observation.identity.clone()).or_default();
         entity.list(poll, from, turn);
         entity.ended = observation.ended;
-        let hit = entity.learn(observation.attributes.as_ref(), from);
+        let hit = entity.learn(kind, observation.attributes.as_ref(), from);
         let kept = sample.map(|sample| {
             let is_new = entity.sampled_by != turn && !entity.samples.contains_key(&sample.at);
             if is_new {
@@ -447,7 +448,7 @@ impl Entity {
     }
 
     /// Opens a version where attributes changed. Gives the time of the event where that hits the limit.
-    fn learn(&mut self, attributes: Option<&Attributes>, from: Timestamp) -> Option<Timestamp> {
+    fn learn(&mut self, kind: &'static Kind, attributes: Option<&Attributes>, from: Timestamp) -> Option<Timestamp> {
         let Some(newest) = self.versions.last_mut() else {
             self.versions.push(Version { from, attributes: Arc::new(attributes.cloned().unwrap_or_default()) });
             return None;
@@ -459,6 +460,13 @@ impl Entity {
             self.versions = vec![Version { from: newest_from, attributes }];
             return None;
         }
+        if let Some(told) = backdated(kind, &self.versions, &attributes, from) {
+            self.versions = told;
+            if self.versions.last().is_some_and(|newest| newest.attributes == attributes) {
+                return None;
+            }
+        }
+        let newest_from = self.versions.last().map_or(newest_from, |newest| newest.from);
         let from = from.max(newest_from.plus_ms(1));
         let hour = from.ms().div_euclid(HOUR_MS);
         let in_hour = self.versions.iter().filter(|version| version.from.ms().div_euclid(HOUR_MS) == hour).count();

@@ -19,7 +19,7 @@ use crate::store::Store;
 use crate::store::memory::Memory;
 
 const fn attribute(name: &'static str, ty: AttributeType) -> Attribute {
-    Attribute { name, ty, help: "A fact." }
+    Attribute::new(name, ty, "A fact.")
 }
 
 pub(super) static CONTAINER: Kind = Kind {

@@ -128,13 +128,21 @@ impl Member {
         }
     }
 
-    pub(super) fn take_sample(&mut self, fields: &[Field], bucket: usize, run: &Run, index: usize, at: Timestamp) {
+    pub(super) fn take_sample(
+        &mut self,
+        fields: &[Field],
+        bucket: usize,
+        run: &Run,
+        index: usize,
+        attributes: &Attributes,
+        at: Timestamp,
+    ) {
         self.last_sample = self.last_sample.max(Some(at));
         for (position, field) in fields.iter().enumerate() {
             if field.operand.is_of_stretch() || field.agg == Agg::Increase {
                 continue;
             }
-            let number = field.operand.at_sample(run, index);
+            let number = field.operand.at_sample(run, index, attributes);
             let (Some(value), Some(slot)) = (number.as_f64(), self.slots.get_mut(position * self.buckets + bucket))
             else {
                 continue;

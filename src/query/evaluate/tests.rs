@@ -18,8 +18,9 @@ static KIND: Kind = Kind {
     help: "A test kind.",
     identity: &[Key { name: "host", help: "" }, Key { name: "id", help: "" }],
     attributes: &[
-        Attribute { name: "app", ty: AttributeType::Text, help: "" },
-        Attribute { name: "limit_cores", ty: AttributeType::Number, help: "" },
+        Attribute::new("app", AttributeType::Text, ""),
+        Attribute::new("limit_cores", AttributeType::Number, ""),
+        Attribute::new("allocated_bytes", AttributeType::Integer, "").late(),
     ],
     columns: &[
         Column::counter("cpu_seconds_total", "cpu_ns", "seconds", 9, ""),
@@ -75,9 +76,13 @@ impl Worker {
         }
     }
 
-    fn with_app_from(mut self, from: i64, app: &str) -> Worker {
+    fn with_app_from(self, from: i64, app: &str) -> Worker {
+        self.with_from(from, "app", app.into())
+    }
+
+    fn with_from(mut self, from: i64, name: &'static str, value: AttributeValue) -> Worker {
         let mut attributes: BTreeMap<_, _> = (*self.record.versions[0].attributes).clone();
-        attributes.insert("app", app.into());
+        attributes.insert(name, value);
         let mut versions = self.record.versions.to_vec();
         versions.push(Version { from: at(from), attributes: Arc::new(attributes) });
         self.record.versions = versions.into();
@@ -287,6 +292,53 @@ fn a_replaced_instance_is_not_counted_double() {
     );
     question.group_by = Some(vec!["app"]);
     check(&question, &[old, new], &[("x", &["0.5", "100", "30", "100"])]);
+}
+
+#[test]
+fn used_stands_against_limit_and_allocated_also_where_an_instance_was_replaced() {
+    // Two instances of one application, limited to half a core each and allocated 200 bytes each. The first uses a
+    // quarter of a core and 100 bytes throughout; the second half a core and 150 bytes until 30 s, when another
+    // takes its place and does the same.
+    let allocated = |worker: Worker| worker.with_from(-100, "allocated_bytes", AttributeValue::Integer(200));
+    let steady: Vec<_> = (0..=6).map(|tick| (tick * 10, Some(-100), tick * 25 * S / 10, 100)).collect();
+    let first = allocated(Worker::new("a", "x", &steady));
+    let old: Vec<_> = (0..=3).map(|tick| (tick * 10, Some(-100), tick * 5 * S, 150)).collect();
+    let old = allocated(Worker::new("b", "x", &old));
+    let new: Vec<_> = (1..=3).map(|tick| (30 + tick * 10, Some(30), tick * 5 * S, 150)).collect();
+    let mut new = allocated(Worker::new("c", "x", &new));
+    new.polled_before_first = Some(29);
+    let fields = [
+        ("cpu_cores", Agg::Avg),
+        ("limit_cores", Agg::Avg),
+        ("memory_bytes", Agg::Avg),
+        ("allocated_bytes", Agg::Avg),
+        ("allocated_bytes", Agg::Max),
+        ("allocated_bytes", Agg::Last),
+        ("limit_ratio", Agg::Avg),
+    ];
+    let mut question = asked(0, 60, 60, &fields);
+    question.group_by = Some(vec!["app"]);
+    // 0.25 + 0.5 cores of 2 x 0.5, 100 + 150 bytes of 2 x 200; three quarters of what both may use.
+    check(&question, &[first, old, new], &[("x", &["0.75", "1", "250", "400", "200", "400", "0.75"])]);
+}
+
+#[test]
+fn a_number_attribute_is_worth_what_was_in_force_at_each_sample() {
+    let samples: Vec<_> = (0..6).map(|tick| (tick * 10, Some(-100), 0, 0)).collect();
+    let worker = Worker::new("a", "x", &samples).with_from(30, "limit_cores", AttributeValue::Number(2.0));
+    let fields = [
+        ("limit_cores", Agg::Avg),
+        ("limit_cores", Agg::Min),
+        ("limit_cores", Agg::Last),
+        ("limit_cores", Agg::Count),
+        ("limit_cores", Agg::Percentile(50)),
+        ("allocated_bytes", Agg::Avg),
+    ];
+    check(
+        &asked(0, 60, 20, &fields),
+        &[worker],
+        &[("h/a", &["0.5 1.25 2", "0.5 0.5 2", "0.5 2 2", "2 2 2", "0.5 1.25 2", "- - -"])],
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Fields and how they are reduced over time: which combinations mean something.
 
-use crate::model::{Class, Column, Derived, Kind};
+use crate::model::{Attribute, Class, Column, Derived, Kind};
 
 use super::known::{ParameterError, listed, nearest, shown, suggestion};
 use super::{Agg, FieldRequest, Top};
@@ -24,23 +24,26 @@ const OF_GAUGES: &[Agg] = &[
 /// Most series that can be asked to be kept: as many as an answer may have.
 const TOP_MAX: usize = super::SERIES_MAX;
 
-/// A column or derived column of a kind.
+/// A column, derived column or number attribute of a kind.
 #[derive(Debug, Clone, Copy)]
 enum Field {
     Column(&'static Column),
     Derived(&'static Derived),
+    Attribute(&'static Attribute),
 }
 
 impl Field {
     fn find(kind: &'static Kind, name: &str) -> Option<Field> {
         let derived = || kind.derived(name).map(Field::Derived);
-        kind.column(name).map(Field::Column).or_else(derived)
+        let attribute = || kind.number_attribute(name).map(Field::Attribute);
+        kind.column(name).map(Field::Column).or_else(derived).or_else(attribute)
     }
 
     fn name(self) -> &'static str {
         match self {
             Field::Column(column) => column.name,
             Field::Derived(derived) => derived.name,
+            Field::Attribute(attribute) => attribute.name,
         }
     }
 
@@ -49,7 +52,7 @@ impl Field {
         match self {
             Field::Column(column) if column.class == Class::Counter => OF_COUNTERS,
             Field::Column(column) if column.high_water => OF_HIGH_WATER_MARKS,
-            Field::Column(_) | Field::Derived(_) => OF_GAUGES,
+            Field::Column(_) | Field::Derived(_) | Field::Attribute(_) => OF_GAUGES,
         }
     }
 
@@ -72,7 +75,12 @@ fn agg_names(aggs: &[Agg]) -> String {
 
 /// Names of all fields of a kind.
 pub(super) fn field_names(kind: &'static Kind) -> Vec<&'static str> {
-    kind.derived.iter().map(|derived| derived.name).chain(kind.columns.iter().map(|column| column.name)).collect()
+    let numbers = kind.attributes.iter().filter(|attribute| attribute.ty.is_number());
+    let derived = kind.derived.iter().map(|derived| derived.name);
+    derived
+        .chain(kind.columns.iter().map(|column| column.name))
+        .chain(numbers.map(|attribute| attribute.name))
+        .collect()
 }
 
 /// The headline fields of a kind in the order of its description; all gauges and derived where none is headline.

@@ -3,7 +3,7 @@
 use crate::model::{Attribute, AttributeType, AttributeValue, Attributes, Column, Derived, Formula, Key, Kind};
 
 const fn attribute(name: &'static str, ty: AttributeType) -> Attribute {
-    Attribute { name, ty, help: "" }
+    Attribute::new(name, ty, "")
 }
 
 /// All kinds of the tests.

@@ -112,6 +112,13 @@ fn fields_are_columns_and_derived_ones_in_the_order_asked() {
         fields("fields=memory_usage_bytes,cpu_cores,cpu_usage_seconds_total"),
         ["memory_usage_bytes.avg", "cpu_cores.avg", "cpu_usage_seconds_total.increase"]
     );
+    assert_eq!(
+        fields("fields=cpu_limit_cores&agg=avg,p95"),
+        ["cpu_limit_cores.avg", "cpu_limit_cores.p95"],
+        "a number attribute"
+    );
+    refused("fields=oom_killed", "fields", "container has no field `oom_killed`");
+    refused("fields=cpu_limit_cores&agg=increase", "agg", "it takes avg");
     refused("fields=cpu_core", "fields", "container has no field `cpu_core`; did you mean `cpu_cores`?");
     refused("fields=xyzzy", "fields", "fields of container are cpu_cores");
     refused("fields=", "fields", "a name is missing");

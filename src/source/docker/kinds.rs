@@ -9,15 +9,16 @@ const HOST: Key = Key { name: "host", help: "The engine's name in the configurat
 const CONTAINER_ID: Key = Key { name: "id", help: "The container's id, 64 hexadecimal digits." };
 
 const fn fact(name: &'static str, ty: AttributeType, help: &'static str) -> Attribute {
-    Attribute { name, ty, help }
+    Attribute::new(name, ty, help)
 }
 
 const NAME: Attribute = fact("name", AttributeType::Text, "The container's name, without the leading slash.");
 const IMAGE: Attribute = fact("image", AttributeType::Text, "The image as it was named when the container was made.");
-const APP: Attribute = fact("app", AttributeType::Text, "The Marathon application the container belongs to.");
-const TASK: Attribute = fact("task", AttributeType::Text, "The Mesos or swarm task that the container is.");
-const FRAMEWORK: Attribute = fact("framework", AttributeType::Text, "The Mesos framework that started the task.");
-const AGENT: Attribute = fact("agent", AttributeType::Text, "The Mesos agent that runs the task.");
+const APP: Attribute = fact("app", AttributeType::Text, "The Marathon application the container belongs to.").late();
+const TASK: Attribute = fact("task", AttributeType::Text, "The Mesos or swarm task that the container is.").late();
+const FRAMEWORK: Attribute =
+    fact("framework", AttributeType::Text, "The Mesos framework that started the task.").late();
+const AGENT: Attribute = fact("agent", AttributeType::Text, "The Mesos agent that runs the task.").late();
 const SERVICE: Attribute =
     fact("service", AttributeType::Text, "The swarm service, or Compose project and service, of the container.");
 

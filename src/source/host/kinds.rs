@@ -8,7 +8,7 @@ use crate::model::{Attribute, AttributeType, Column, Derived, Formula, Key, Kind
 const HOST_KEY: Key = Key { name: "host", help: "The host's name in the configuration." };
 
 const fn attribute(name: &'static str, ty: AttributeType, help: &'static str) -> Attribute {
-    Attribute { name, ty, help }
+    Attribute::new(name, ty, help)
 }
 
 const fn per_second(

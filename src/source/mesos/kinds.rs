@@ -8,7 +8,7 @@ use crate::model::{Attribute, AttributeType, Column, Derived, Formula, Key, Kind
 const CLUSTER: Key = Key { name: "cluster", help: "The cluster's name in the configuration." };
 
 const fn fact(name: &'static str, ty: AttributeType, help: &'static str) -> Attribute {
-    Attribute { name, ty, help }
+    Attribute::new(name, ty, help)
 }
 
 const fn count(name: &'static str, help: &'static str) -> Column {

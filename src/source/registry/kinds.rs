@@ -5,7 +5,7 @@ use crate::model::{Attribute, AttributeType, Column, Key, Kind};
 const REGISTRY_KEY: Key = Key { name: "registry", help: "The registry's name in the configuration." };
 
 const fn fact(name: &'static str, ty: AttributeType, help: &'static str) -> Attribute {
-    Attribute { name, ty, help }
+    Attribute::new(name, ty, help)
 }
 
 const fn bytes(name: &'static str, help: &'static str) -> Column {

@@ -5,7 +5,7 @@
 use crate::model::{Attribute, AttributeType, Column, Derived, Formula, Key, Kind};
 
 const fn fact(name: &'static str, help: &'static str) -> Attribute {
-    Attribute { name, ty: AttributeType::Text, help }
+    Attribute::new(name, AttributeType::Text, help)
 }
 
 const fn count(name: &'static str, help: &'static str) -> Column {

@@ -2,6 +2,8 @@
 //!
 //! Every change goes to the file in the same step. Must not know: snapshots as a whole, transactions.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::codec;
@@ -10,7 +12,8 @@ use super::read::{self, SightingRow};
 use super::samples;
 use super::sealed::Sealed;
 use super::write::{Reach, Visit};
-use crate::model::{Attributes, Identity, Kind, Observation, Sample, Timestamp};
+use crate::model::{Attributes, Identity, Kind, Observation, Sample, Timestamp, Version};
+use crate::store::learnt::{backdated, reach};
 use crate::store::{HOUR_MS, VERSIONS_PER_HOUR_MAX, limit_hit_id};
 
 /// An entity that is listed.
@@ -251,7 +254,7 @@ impl Living {
             return Ok(None);
         }
         let mut versions = newest_versions(connection, self.id)?.into_iter();
-        let Some(newest) = versions.next() else {
+        let Some(mut newest) = versions.next() else {
             let body = body.unwrap_or_else(|| codec::encode_attributes(&Attributes::new()));
             insert_version(connection, self.id, from_ms, attribute_set(connection, &body)?)?;
             self.attributes = Some((codec::hash(&body), body.len()));
@@ -261,14 +264,25 @@ impl Living {
             self.attributes = Some((codec::hash(&newest.body), newest.body.len()));
             return Ok(None);
         };
-        let set = attribute_set(connection, &body)?;
         self.attributes = fingerprint;
-        let before = versions.next();
+        let mut before = versions.next();
         if before.is_none() && newest.body == codec::encode_attributes(&Attributes::new()) {
+            let set = attribute_set(connection, &body)?;
             delete_version(connection, self.id, &newest)?;
             insert_version(connection, self.id, newest.from_ms, set)?;
             return Ok(None);
         }
+        if let Some(attributes) = attributes
+            && backdate(connection, kind, self.id, attributes, from_ms)?
+        {
+            let mut told = newest_versions(connection, self.id)?.into_iter();
+            match told.next() {
+                Some(told) if told.body != body => newest = told,
+                _ => return Ok(None),
+            }
+            before = told.next();
+        }
+        let set = attribute_set(connection, &body)?;
         let from_ms = from_ms.max(newest.from_ms.saturating_add(1));
         let hour = from_ms.div_euclid(HOUR_MS);
         let hour_ms = hour.saturating_mul(HOUR_MS);
@@ -342,6 +356,51 @@ fn delete_version(connection: &Connection, entity: i64, version: &StoredVersion)
 pub(super) fn delete_unused_set(connection: &Connection, set: i64) -> rusqlite::Result<()> {
     connection.prepare_cached(queries::ATTRIBUTE_SET_DELETE_UNUSED)?.execute(named_params! {":attribute_set": set})?;
     Ok(())
+}
+
+/// Tells the versions before of facts that are learnt late; see [`crate::store::learnt`]. Says whether any was.
+fn backdate(
+    connection: &Connection,
+    kind: &'static Kind,
+    entity: i64,
+    attributes: &Attributes,
+    from_ms: i64,
+) -> rusqlite::Result<bool> {
+    if !kind.attributes.iter().any(|attribute| attribute.late && attributes.contains_key(attribute.name)) {
+        return Ok(false);
+    }
+    let from = Timestamp::from_ms(from_ms);
+    let stored: Vec<StoredVersion> = connection
+        .prepare_cached(queries::VERSIONS_IN_RANGE)?
+        .query_map(named_params! {":entity": entity, ":from_ms": reach(from).ms(), ":until_ms": i64::MAX}, |row| {
+            Ok(StoredVersion { from_ms: row.get(0)?, set: row.get(1)?, body: row.get(2)? })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let version = |stored: &StoredVersion| Version {
+        from: Timestamp::from_ms(stored.from_ms),
+        attributes: Arc::new(codec::decode_attributes(kind, &stored.body).unwrap_or_default()),
+    };
+    let versions: Vec<Version> = stored.iter().map(version).collect();
+    let Some(told) = backdated(kind, &versions, attributes, from) else { return Ok(false) };
+    for old in stored.iter().filter(|old| told.iter().all(|told| told.from.ms() != old.from_ms)) {
+        delete_version(connection, entity, old)?;
+    }
+    for told in &told {
+        let from_ms = told.from.ms();
+        let body = codec::encode_attributes(&told.attributes);
+        match stored.iter().find(|old| old.from_ms == from_ms) {
+            Some(old) if old.body == body => {}
+            Some(old) => {
+                let set = attribute_set(connection, &body)?;
+                connection
+                    .prepare_cached(queries::VERSION_REPLACE)?
+                    .execute(named_params! {":attribute_set": set, ":entity": entity, ":from_ms": from_ms})?;
+                delete_unused_set(connection, old.set)?;
+            }
+            None => insert_version(connection, entity, from_ms, attribute_set(connection, &body)?)?,
+        }
+    }
+    Ok(true)
 }
 
 /// The id of a content, kept once.
