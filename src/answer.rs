@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::model::{Attributes, EntityRecord, Identity, Kind, Run, TargetName, TimeRange, Timestamp};
+use crate::model::{Attributes, EntityRecord, HOUR_MS, Identity, Kind, PollRecord, Run, TargetName, TimeRange, Timestamp};
 use crate::query::certificate::Certificate;
 use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, Targets, TooMany};
 use crate::query::explain::Plan;
 use crate::query::frame::{Frame, Gap};
-use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, SamplesRequest};
+use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, Resolution, SamplesRequest};
 use crate::query::samples::{SampleReader, SampleRow};
 use crate::query::seen::Seen;
 use crate::store::{EntityQuery, EventQuery, EventRecord, Fetch, Store, StoreError};
@@ -22,12 +22,14 @@ use crate::store::{EntityQuery, EventQuery, EventRecord, Fetch, Store, StoreErro
 mod certificate;
 mod diff;
 mod explain;
+mod hours;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use diff::diff;
 pub use explain::explain;
+use hours::{HourPass, Ticks, ticks};
 pub use snapshot::AsOf;
 
 /// A run is at most a day, so that one entity's columns fit a few megabytes whatever the range.
@@ -101,7 +103,9 @@ pub fn range(store: &Store, request: &RangeRequest, stop: &Stop) -> Result<Frame
 
 /// The answer to a range request, and what was read for it.
 pub fn range_with_plan(store: &Store, request: &RangeRequest, stop: &Stop) -> Result<(Frame, Plan), AnswerError> {
-    let mut reader = RangeReader { store, stop, request, seen: HashMap::new(), plan: Plan::default() };
+    let kept_from = store.samples_kept_from()?;
+    let request = &request.clone().kept_from(kept_from);
+    let mut reader = RangeReader { store, stop, request, kept_from, seen: HashMap::new(), plan: Plan::default() };
     let Some(top) = &request.top else {
         let mut evaluation = Evaluation::new(request, None);
         reader.fold_all(&mut evaluation, |_| true, |_, _| {})?;
@@ -131,6 +135,7 @@ struct RangeReader<'a> {
     store: &'a Store,
     stop: &'a Stop,
     request: &'a RangeRequest,
+    kept_from: Option<Timestamp>,
     seen: HashMap<TargetName, Arc<Seen>>,
     plan: Plan,
 }
@@ -168,6 +173,14 @@ impl RangeReader<'_> {
             Some(_) => Some(self.seen(&entity.target)?),
             None => None,
         };
+        if evaluation.is_by_hours() {
+            let needs = evaluation.hour_needs();
+            // What hours do not hold is made from samples for as long as there are any.
+            let rolled_until = self.kept_from.or(Some(Timestamp::MIN)).filter(|_| !self.request.are_fields_held());
+            let roller = needs.roller(self.request.kind);
+            self.fold_hours(evaluation, &HourPass { entity, pass, seen: seen.as_deref(), needs, roller, rolled_until })?;
+            return Ok(evaluation.end_pass(entity, pass, seen.as_deref())?);
+        }
         let columns = evaluation.columns().to_vec();
         let runs = Runs {
             store: self.store,
@@ -190,7 +203,8 @@ impl RangeReader<'_> {
         if let Some(seen) = self.seen.get(target) {
             return Ok(Arc::clone(seen));
         }
-        let seen = Arc::new(seen(self.store, target, self.request.range, self.stop)?);
+        let by_hours = self.request.resolution == Resolution::Hours;
+        let seen = Arc::new(seen(self.store, target, self.request.range, by_hours, self.stop)?);
         self.seen.insert(target.clone(), Arc::clone(&seen));
         Ok(seen)
     }
@@ -244,6 +258,9 @@ impl Runs<'_> {
                 return Ok(ControlFlow::Break(()));
             }
             let next = run.at.last().copied().filter(|_| run.has_after).unwrap_or(rest.end()).min(rest.end());
+            // No hour is cut.
+            let hour = Timestamp::from_ms(next.ms().div_euclid(HOUR_MS).saturating_mul(HOUR_MS));
+            let next = if next == rest.end() { next } else { hour.max(piece.end()) };
             if let Some(empty) = TimeRange::new(piece.end(), next).filter(|empty| empty.ms() > RUN_MS)
                 && take(&run.beyond(empty)).is_break()
             {
@@ -257,30 +274,67 @@ impl Runs<'_> {
     }
 }
 
-/// When a target was seen in a range, and a little around it.
-fn seen(store: &Store, target: &TargetName, range: TimeRange, stop: &Stop) -> Result<Seen, AnswerError> {
+/// When a target was seen in a range, and a little around it; by chains of its polls, where hours are asked for.
+fn seen(
+    store: &Store,
+    target: &TargetName,
+    range: TimeRange,
+    by_hours: bool,
+    stop: &Stop,
+) -> Result<Seen, AnswerError> {
     let mut seen = Seen::new(target.clone());
+    let from = range.start().plus_ms(-TICKS_REACH_MS);
+    let Some(around) = TimeRange::new(from, range.end().plus_ms(TICKS_REACH_MS)) else { return Ok(seen) };
+    let (chain_before, pieces) =
+        if by_hours { ticks(store, target, around)? } else { (None, vec![Ticks::Polls(around)]) };
+    // A day of chains is folded whole.
+    let from = match pieces.first() {
+        Some(Ticks::Chains(chains)) => chains.first().map_or(from, |chain| chain.first.started),
+        _ => from,
+    };
+    let before = store.polls(target, TimeRange::new(from, from).unwrap_or(around))?.good_before;
+    if let Some(poll) = before {
+        seen.fold(&poll);
+    } else if let Some(chain) = chain_before {
+        seen.fold_chain(&chain);
+    }
+    let mut after = None;
+    for piece in pieces {
+        match piece {
+            Ticks::Chains(chains) => {
+                after = None;
+                chains.iter().for_each(|chain| seen.fold_chain(chain));
+            }
+            Ticks::Polls(piece) => after = fold_polls(store, target, piece, &mut seen, stop)?,
+        }
+    }
+    after.iter().for_each(|poll| seen.fold(poll));
+    Ok(seen)
+}
+
+/// Folds the polls of a range. Gives the oldest good one after it.
+fn fold_polls(
+    store: &Store,
+    target: &TargetName,
+    range: TimeRange,
+    seen: &mut Seen,
+    stop: &Stop,
+) -> Result<Option<PollRecord>, AnswerError> {
     let newest =
         store.targets()?.into_iter().find(|record| record.target == *target).and_then(|record| record.last_poll);
     let until = newest.map_or(range.start(), |newest| newest.poll.started.plus_ms(TICKS_REACH_MS));
-    let mut from = range.start().plus_ms(-TICKS_REACH_MS);
-    let until = range.end().plus_ms(TICKS_REACH_MS).min(until).max(range.start());
-    let (mut is_first, mut piece_ms, mut after) = (true, RUN_MS, None);
+    let until = range.end().min(until).max(range.start());
+    let (mut from, mut piece_ms, mut after) = (range.start(), RUN_MS, None);
     while let Some(piece) = TimeRange::new(from, from.plus_ms(piece_ms).min(until)).filter(|piece| !piece.is_empty()) {
         stop.check()?;
         let polls = store.polls(target, piece)?;
-        if is_first {
-            polls.good_before.iter().for_each(|poll| seen.fold(poll));
-            is_first = false;
-        }
         polls.inside.iter().for_each(|poll| seen.fold(poll));
         // Years before the first poll are passed in longer steps.
         piece_ms = if polls.inside.is_empty() { piece_ms.saturating_mul(2).min(POLLS_PIECE_MAX_MS) } else { RUN_MS };
         after = polls.good_after;
         from = piece.end();
     }
-    after.iter().for_each(|poll| seen.fold(poll));
-    Ok(seen)
+    Ok(after)
 }
 
 /// Calls `each` for every entity seen in a range, in identity order, from `from` on (inclusive).

@@ -213,6 +213,9 @@ impl Memory {
         if let Some(cutoff) = cutoffs.samples {
             retained.polls = kept.retain_samples(cutoff);
         }
+        if let Some(cutoff) = cutoffs.needed() {
+            kept.retain_entities(cutoff);
+        }
         if let Some(cutoff) = cutoffs.events {
             let before = kept.events.len();
             kept.events.retain(|(at, _), _| *at >= cutoff);
@@ -412,6 +415,17 @@ impl Kept {
         for entities in self.kinds.values_mut() {
             for entity in entities.values_mut() {
                 entity.samples.retain(|_, sample| !deleted.contains(&sample.poll));
+            }
+        }
+        if !deleted.is_empty() {
+            self.samples_kept_from = self.samples_kept_from.max(Some(cutoff));
+        }
+        u64::try_from(deleted.len()).unwrap_or(u64::MAX)
+    }
+
+    fn retain_entities(&mut self, cutoff: Timestamp) {
+        for entities in self.kinds.values_mut() {
+            for entity in entities.values_mut() {
                 let newest_needed = entity.versions.partition_point(|version| version.from <= cutoff);
                 entity.versions.drain(..newest_needed.saturating_sub(1));
             }
@@ -420,10 +434,6 @@ impl Kept {
                 !entity.sightings.iter().all(|sighting| sighting.unlisted.is_some_and(is_over))
             });
         }
-        if !deleted.is_empty() {
-            self.samples_kept_from = self.samples_kept_from.max(Some(cutoff));
-        }
-        u64::try_from(deleted.len()).unwrap_or(u64::MAX)
     }
 }
 

@@ -15,8 +15,8 @@ use self::read::During;
 use self::windows::Windows;
 use self::write::Writer;
 use super::{
-    Appended, Cutoffs, EntityQuery, EventQuery, EventRecord, Fetch, Limits, Polls, Retained, Size, StoreError,
-    TargetRecord, Upkeep, drawn_id,
+    Appended, Chains, Cutoffs, EntityQuery, EventQuery, EventRecord, Fetch, HoursFetch, Limits, Polls, Retained, Rolled,
+    Size, StoreError, TargetRecord, Upkeep, drawn_id,
 };
 use crate::model::{EntityRecord, Identity, Kind, Run, Snapshot, TargetName, TimeRange, Timestamp};
 
@@ -28,6 +28,7 @@ mod open;
 mod queries;
 mod read;
 mod retention;
+mod rollup;
 mod samples;
 mod seal;
 mod sealed;
@@ -186,6 +187,16 @@ impl Sqlite {
             read::damaged(OPERATION, format!("kind {} is not one that the store was opened for", fetch.kind.name))
         })?;
         self.reading(OPERATION, |connection| samples::run(connection, queries, fetch).during(OPERATION))
+    }
+
+    /// See [`super::Store::hours`].
+    pub fn hours(&self, fetch: &HoursFetch<'_>) -> Result<Vec<Rolled>, StoreError> {
+        self.reading("read rolled-up hours", |connection| rollup::hours(connection, &self.queries, fetch))
+    }
+
+    /// See [`super::Store::poll_chains`].
+    pub fn poll_chains(&self, target: &TargetName, range: TimeRange) -> Result<Chains, StoreError> {
+        self.reading("read chains of polls", |connection| rollup::poll_chains(connection, target, range))
     }
 
     /// See [`super::Store::polls`].

@@ -257,6 +257,7 @@ proptest! {
                 Step::Retain { samples_age_ms, events_age_ms } => {
                     let cutoffs = Cutoffs {
                         samples: Some(ms(now - samples_age_ms)),
+                        rollups: Some(ms(now - samples_age_ms)),
                         events: Some(ms(now - events_age_ms)),
                     };
                     let polls = retain_all(&memory.store, &cutoffs);

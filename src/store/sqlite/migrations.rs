@@ -18,6 +18,7 @@ pub(super) const STEPS: &[(&str, &str)] = &[
     ("0009_add_registry_kinds", include_str!("../../../migrations/0009_add_registry_kinds.sql")),
     ("0010_add_swarm_kinds", include_str!("../../../migrations/0010_add_swarm_kinds.sql")),
     ("0011_create_blocks", include_str!("../../../migrations/0011_create_blocks.sql")),
+    ("0012_create_rollups", include_str!("../../../migrations/0012_create_rollups.sql")),
 ];
 
 /// The version that these steps lead to.

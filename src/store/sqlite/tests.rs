@@ -68,7 +68,7 @@ fn retention_gives_space_back_and_leaves_nothing_unused() {
     };
     checkpoint(&store);
     let before = store.size();
-    let cutoffs = Cutoffs { samples: Some(ms(390 * 10_000)), events: None };
+    let cutoffs = Cutoffs { samples: Some(ms(390 * 10_000)), ..Cutoffs::default() };
     let mut steps = 0;
     while store.retain(&cutoffs).unwrap().more {
         steps += 1;

@@ -1,0 +1,111 @@
+//! Reading rolled-up hours: those that are as their samples say, and no others.
+//!
+//! Doubtful are days that are due and what lies within reach of them, and everything from shortly before the oldest
+//! sample that is not in a block yet. Must not know: what is asked of hours.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension, named_params};
+
+use super::super::queries::{self, KindQueries};
+use super::super::read::{self, During};
+use super::super::windows::block_id;
+use super::stored::Stored;
+use super::{DAY_MS, entity_of};
+use crate::model::{HOUR_MS, Hours, TimeRange, Timestamp};
+use crate::store::{HoursFetch, Rolled, StoreError};
+
+const OPERATION: &str = "read rolled-up hours";
+
+/// How far a sample reaches into hours before and after it: three intervals of the longest usual cadence, an hour.
+const REACH_MS: i64 = 3 * HOUR_MS;
+
+/// See [`crate::store::Store::hours`].
+pub(in super::super) fn hours(
+    connection: &Connection,
+    kinds: &HashMap<&'static str, KindQueries>,
+    fetch: &HoursFetch<'_>,
+) -> Result<Vec<Rolled>, StoreError> {
+    let known = kinds.contains_key(fetch.kind.name);
+    let Some(entity) = entity_of(connection, fetch.kind, fetch.identity).during(OPERATION)?.filter(|_| known) else {
+        return Ok(Vec::new());
+    };
+    let (from_ms, until_ms) = (fetch.range.start().ms(), fetch.range.end().ms());
+    let mut stored = Stored::around(connection, entity, from_ms).during(OPERATION)?;
+    if stored.is_none() {
+        let next = block_id(from_ms, entity);
+        stored = Stored::at_or_after(connection, entity, next).during(OPERATION)?;
+    }
+    let doubts = doubts(connection, entity, fetch.range).during(OPERATION)?;
+    let mut found = Vec::new();
+    while let Some(this) = stored.filter(|this| this.start_ms() < until_ms) {
+        let range = TimeRange::new(Timestamp::from_ms(this.start_ms()), Timestamp::from_ms(this.until_ms));
+        let sure = without(range.and_then(|range| range.intersect(fetch.range)), &doubts);
+        if !sure.is_empty() {
+            let hours = this.decode(connection, fetch.kind, fetch.fields, fetch.with_bins, OPERATION)?;
+            found.extend(cut(hours, &sure));
+        }
+        stored = Stored::at_or_after(connection, entity, this.id.saturating_add(1)).during(OPERATION)?;
+        if let (true, Some(next), Some(last)) = (fetch.with_stays, &stored, found.last_mut())
+            && next.start_ms() >= until_ms
+            && last.hours.stays.last().is_none_or(|stay| stay.to < fetch.range.end())
+        {
+            let next = next.decode(connection, fetch.kind, &[], false, OPERATION)?;
+            last.hours.after = next.stays.into_iter().filter(|stay| stay.from < fetch.range.end()).collect();
+        }
+    }
+    Ok(found)
+}
+
+/// The parts of hours in some ranges.
+fn cut(hours: Hours, ranges: &[TimeRange]) -> Vec<Rolled> {
+    let part = |mut hours: Hours, range: &TimeRange| {
+        hours.keep(range.start(), range.end());
+        Rolled { range: *range, hours }
+    };
+    match ranges {
+        [only] => vec![part(hours, only)],
+        several => several.iter().map(|range| part(hours.clone(), range)).collect(),
+    }
+}
+
+/// The doubtful times of an entity in a range, by their start.
+fn doubts(connection: &Connection, entity: i64, range: TimeRange) -> rusqlite::Result<Vec<(i64, i64)>> {
+    let (from_ms, until_ms) = (range.start().ms(), range.end().ms());
+    let mut statement = connection.prepare_cached(queries::ROLLUP_DUE_DAYS)?;
+    let parameters = named_params! {
+        ":entity": entity, ":from_ms": from_ms.saturating_sub(DAY_MS + REACH_MS),
+        ":until_ms": until_ms.saturating_add(REACH_MS),
+    };
+    let days = statement.query_map(parameters, |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut doubts: Vec<(i64, i64)> = days
+        .into_iter()
+        .map(|day_ms| (day_ms.saturating_sub(REACH_MS), day_ms.saturating_add(DAY_MS + REACH_MS)))
+        .collect();
+    for sighting in read::sightings(connection, entity)? {
+        let unsealed: Option<i64> = connection
+            .prepare_cached(queries::POLL_UNSEALED_OLDEST)?
+            .query_row(named_params! {":target": sighting.target}, |row| row.get(0))
+            .optional()?;
+        if let Some(at_ms) = unsealed {
+            let hour_ms = at_ms.div_euclid(HOUR_MS).saturating_mul(HOUR_MS);
+            doubts.push((hour_ms.saturating_sub(REACH_MS), i64::MAX));
+        }
+    }
+    doubts.sort_unstable();
+    Ok(doubts)
+}
+
+/// What is left of a range.
+fn without(range: Option<TimeRange>, doubts: &[(i64, i64)]) -> Vec<TimeRange> {
+    let Some(range) = range else { return Vec::new() };
+    let mut left = Vec::new();
+    let mut from = range.start();
+    for (start_ms, end_ms) in doubts {
+        let (start, end) = (Timestamp::from_ms(*start_ms), Timestamp::from_ms(*end_ms));
+        left.extend(TimeRange::new(from, start.min(range.end())).filter(|part| !part.is_empty()));
+        from = from.max(end);
+    }
+    left.extend(TimeRange::new(from, range.end()).filter(|part| !part.is_empty()));
+    left
+}
