@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::model::{Attributes, EntityRecord, HOUR_MS, Identity, Kind, PollRecord, Run, TargetName, TimeRange, Timestamp};
+use crate::model::{Attributes, EntityRecord, HOUR_MS, Identity, Kind, Outcome, PollChain, Run, TargetName, TimeRange, Timestamp};
 use crate::query::certificate::Certificate;
 use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, Targets, TooMany};
 use crate::query::explain::Plan;
@@ -17,6 +17,7 @@ use crate::query::frame::{Frame, Gap};
 use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, Resolution, SamplesRequest};
 use crate::query::samples::{SampleReader, SampleRow};
 use crate::query::seen::Seen;
+use crate::rate::chain::chains;
 use crate::store::{EntityQuery, EventQuery, EventRecord, Fetch, Store, StoreError};
 
 mod certificate;
@@ -285,8 +286,8 @@ fn seen(
     let mut seen = Seen::new(target.clone());
     let from = range.start().plus_ms(-TICKS_REACH_MS);
     let Some(around) = TimeRange::new(from, range.end().plus_ms(TICKS_REACH_MS)) else { return Ok(seen) };
-    let (chain_before, pieces) =
-        if by_hours { ticks(store, target, around)? } else { (None, vec![Ticks::Polls(around)]) };
+    let (chain_before, pieces, chain_after) =
+        if by_hours { ticks(store, target, around)? } else { (None, vec![Ticks::Polls(around)], None) };
     // A day of chains is folded whole.
     let from = match pieces.first() {
         Some(Ticks::Chains(chains)) => chains.first().map_or(from, |chain| chain.first.started),
@@ -298,43 +299,49 @@ fn seen(
     } else if let Some(chain) = chain_before {
         seen.fold_chain(&chain);
     }
-    let mut after = None;
+    // Of what comes after, only the first good tick counts.
+    let mut after: Vec<PollChain> = chain_after.into_iter().collect();
     for piece in pieces {
         match piece {
             Ticks::Chains(chains) => {
-                after = None;
-                chains.iter().for_each(|chain| seen.fold_chain(chain));
+                let (inside, beyond): (Vec<_>, Vec<_>) =
+                    chains.into_iter().partition(|chain| chain.first.started < around.end());
+                inside.iter().for_each(|chain| seen.fold_chain(chain));
+                after.extend(beyond.into_iter().filter(|chain| chain.outcome.is_good()));
             }
-            Ticks::Polls(piece) => after = fold_polls(store, target, piece, &mut seen, stop)?,
+            Ticks::Polls(piece) => fold_polls(store, target, piece, &mut seen, stop)?,
         }
     }
-    after.iter().for_each(|poll| seen.fold(poll));
+    let empty = TimeRange::new(around.end(), around.end()).unwrap_or(around);
+    after.extend(chains(store.polls(target, empty)?.good_after.iter()));
+    if let Some(first) = after.iter().map(|chain| chain.first).min_by_key(|first| first.started) {
+        seen.fold_chain(&PollChain { outcome: Outcome::Ok, first, last: first });
+    }
     Ok(seen)
 }
 
-/// Folds the polls of a range. Gives the oldest good one after it.
+/// Folds the polls of a range.
 fn fold_polls(
     store: &Store,
     target: &TargetName,
     range: TimeRange,
     seen: &mut Seen,
     stop: &Stop,
-) -> Result<Option<PollRecord>, AnswerError> {
+) -> Result<(), AnswerError> {
     let newest =
         store.targets()?.into_iter().find(|record| record.target == *target).and_then(|record| record.last_poll);
     let until = newest.map_or(range.start(), |newest| newest.poll.started.plus_ms(TICKS_REACH_MS));
     let until = range.end().min(until).max(range.start());
-    let (mut from, mut piece_ms, mut after) = (range.start(), RUN_MS, None);
+    let (mut from, mut piece_ms) = (range.start(), RUN_MS);
     while let Some(piece) = TimeRange::new(from, from.plus_ms(piece_ms).min(until)).filter(|piece| !piece.is_empty()) {
         stop.check()?;
         let polls = store.polls(target, piece)?;
         polls.inside.iter().for_each(|poll| seen.fold(poll));
         // Years before the first poll are passed in longer steps.
         piece_ms = if polls.inside.is_empty() { piece_ms.saturating_mul(2).min(POLLS_PIECE_MAX_MS) } else { RUN_MS };
-        after = polls.good_after;
         from = piece.end();
     }
-    Ok(after)
+    Ok(())
 }
 
 /// Calls `each` for every entity seen in a range, in identity order, from `from` on (inclusive).

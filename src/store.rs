@@ -145,6 +145,8 @@ pub struct Chains {
     pub good_before: Option<PollChain>,
     /// Days of the range, and the chains of each.
     pub days: Vec<(TimeRange, Vec<PollChain>)>,
+    /// The oldest chain of good ticks after the range.
+    pub good_after: Option<PollChain>,
 }
 
 /// Which entities to list.

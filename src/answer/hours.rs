@@ -130,6 +130,7 @@ fn hour_at_or_after(at: Timestamp) -> Timestamp {
 }
 
 /// A piece of a target's ticks.
+#[derive(Debug)]
 pub(super) enum Ticks {
     /// They are chains.
     Chains(Vec<PollChain>),
@@ -137,15 +138,15 @@ pub(super) enum Ticks {
     Polls(TimeRange),
 }
 
-/// A range of a target's ticks as pieces in the order of time, with the newest chain of good ones before it.
+/// A range of a target's ticks as pieces in the order of time, with the chains of good ones before and after its days.
 pub(super) fn ticks(
     store: &Store,
     target: &TargetName,
     range: TimeRange,
-) -> Result<(Option<PollChain>, Vec<Ticks>), StoreError> {
+) -> Result<(Option<PollChain>, Vec<Ticks>, Option<PollChain>), StoreError> {
     let day = |at: Timestamp| Timestamp::from_ms(at.ms().div_euclid(DAY_MS).saturating_mul(DAY_MS));
-    let (first, end) = (day(range.start()), day(range.end()));
-    let Some(days) = TimeRange::new(first, end) else { return Ok((None, vec![Ticks::Polls(range)])) };
+    let (first, end) = (day(range.start()), day(range.end()).plus_ms(DAY_MS));
+    let Some(days) = TimeRange::new(first, end) else { return Ok((None, vec![Ticks::Polls(range)], None)) };
     let chains = store.poll_chains(target, days)?;
     let mut pieces = Vec::new();
     let mut from = range.start();
@@ -156,5 +157,5 @@ pub(super) fn ticks(
         from = of.end();
     }
     pieces.extend(polls(from, range.end()).map(Ticks::Polls));
-    Ok((chains.good_before, pieces))
+    Ok((chains.good_before, pieces, chains.good_after))
 }

@@ -77,7 +77,8 @@ impl Binning {
             NAN => f64::NAN,
             INFINITE => f64::INFINITY.copysign(f64::from(bin)),
             magnitude => {
-                let (low, high) = (self.lower_end(magnitude - BIAS), self.lower_end(magnitude - BIAS + 1));
+                let low = self.lower_end(magnitude - BIAS).max(f64::MIN_POSITIVE);
+                let high = self.lower_end(magnitude - BIAS + 1).min(f64::MAX);
                 // As far from both ends, as parts of them; halves first, as the sum may be beyond all numbers.
                 (low / (low / 2.0 + high / 2.0) * high).copysign(f64::from(bin))
             }

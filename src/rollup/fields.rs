@@ -93,7 +93,8 @@ impl Field {
                 rest.iter().try_fold(grown, |sum, place| {
                     Some(match (sum, place.grown(run, next, life)?) {
                         (Grown::Int(sum), Grown::Int(more)) if place.decimals == first.decimals => {
-                            sum.checked_add(more).map_or(Grown::Mixed, Grown::Int)
+                            // More than 292 years of nanoseconds: sums are taken of each counter for itself.
+                            Grown::Int(sum.saturating_add(more))
                         }
                         _ => Grown::Mixed,
                     })
@@ -127,7 +128,6 @@ impl Field {
                 add(total, grown.share(stretch, cut));
             }
             _ if stretch.is_hole => return,
-            (Source::Rate(_), Grown::Int(_)) if cut.is_none() => add(&mut cell.sum, grown.share(stretch, None)),
             // A share of a sum is not the sum of shares, where each is rounded down: each counter for itself.
             (Source::Rate(places), Grown::Int(_) | Grown::Float(_)) => {
                 for place in places {

@@ -54,6 +54,7 @@ queries! {
     PAGES_COUNT = "pages_count";
     PAGES_GIVE_BACK = "pages_give_back";
     POLL_CHAIN_EXISTS = "poll_chain_exists";
+    POLL_CHAIN_GOOD_AFTER = "poll_chain_good_after";
     POLL_CHAIN_GOOD_BEFORE = "poll_chain_good_before";
     POLL_CHAIN_INSERT = "poll_chain_insert";
     POLL_CHAINS_DELETE_OF_DAY = "poll_chains_delete_of_day";

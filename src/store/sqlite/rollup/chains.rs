@@ -3,7 +3,7 @@
 //! A trigger notes the day of every poll that is kept: `poll_due`. Must not know: what makes a chain
 //! ([`crate::rate::chain`]).
 
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, TransactionBehavior, named_params};
 
 use super::super::queries;
 use super::super::read::{self, During, damaged};
@@ -130,12 +130,14 @@ pub(in super::super) fn poll_chains(
             }
         }
     }
+    let one = |sql: &str, parameters: &[(&str, &dyn ToSql)]| -> Result<Option<PollChain>, StoreError> {
+        let mut statement = connection.prepare_cached(sql).during(OPERATION)?;
+        let mut rows = statement.query(parameters).during(OPERATION)?;
+        rows.next().during(OPERATION)?.map(|row| Ok(chain(row, target)?.1)).transpose()
+    };
     let before = named_params! {":target": id, ":before_ms": from_ms};
-    let mut statement = connection.prepare_cached(queries::POLL_CHAIN_GOOD_BEFORE).during(OPERATION)?;
-    let mut rows = statement.query(before).during(OPERATION)?;
-    if let Some(row) = rows.next().during(OPERATION)? {
-        found.good_before = Some(chain(row, target)?.1);
-    }
+    found.good_before = one(queries::POLL_CHAIN_GOOD_BEFORE, before)?;
+    found.good_after = one(queries::POLL_CHAIN_GOOD_AFTER, named_params! {":target": id, ":from_ms": until_ms})?;
     Ok(found)
 }
 
