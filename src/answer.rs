@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::model::{Attributes, EntityRecord, HOUR_MS, Identity, Kind, Outcome, PollChain, Run, TargetName, TimeRange, Timestamp};
+use crate::model::{Attributes, EntityRecord, HOUR_MS, Identity, Kind, Run, TargetName, TimeRange, Timestamp};
 use crate::query::certificate::Certificate;
 use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, Targets, TooMany};
 use crate::query::explain::Plan;
@@ -17,20 +17,22 @@ use crate::query::frame::{Frame, Gap};
 use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, Resolution, SamplesRequest};
 use crate::query::samples::{SampleReader, SampleRow};
 use crate::query::seen::Seen;
-use crate::rate::chain::chains;
 use crate::store::{EntityQuery, EventQuery, EventRecord, Fetch, Store, StoreError};
 
 mod certificate;
 mod diff;
 mod explain;
 mod hours;
+mod planning;
+mod seen;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use diff::diff;
 pub use explain::explain;
-use hours::{HourPass, Ticks, ticks};
+use hours::HourPass;
+pub use planning::{capacity, headroom};
 pub use snapshot::AsOf;
 
 /// A run is at most a day, so that one entity's columns fit a few megabytes whatever the range.
@@ -43,12 +45,6 @@ const STRETCH_REACH_MS: i64 = 86_400_000;
 /// How near a range an entity must have been seen for the gaps of its target to matter: who asks about an outage
 /// asks within a day of it.
 const TARGETS_REACH_MS: i64 = 86_400_000;
-/// Longest time whose polls are read at once, after a time without any: 70,000 polls every 10 s.
-const POLLS_PIECE_MAX_MS: i64 = 8 * RUN_MS;
-/// How far around a range ticks are read, so that a gap that reaches into it has its cause: as long as a range takes
-/// to settle, so that what comes later changes nothing.
-const TICKS_REACH_MS: i64 = 600_000;
-
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum AnswerError {
@@ -179,7 +175,10 @@ impl RangeReader<'_> {
             // What hours do not hold is made from samples for as long as there are any.
             let rolled_until = self.kept_from.or(Some(Timestamp::MIN)).filter(|_| !self.request.are_fields_held());
             let roller = needs.roller(self.request.kind);
-            self.fold_hours(evaluation, &HourPass { entity, pass, seen: seen.as_deref(), needs, roller, rolled_until })?;
+            self.fold_hours(
+                evaluation,
+                &HourPass { entity, pass, seen: seen.as_deref(), needs, roller, rolled_until },
+            )?;
             return Ok(evaluation.end_pass(entity, pass, seen.as_deref())?);
         }
         let columns = evaluation.columns().to_vec();
@@ -205,7 +204,7 @@ impl RangeReader<'_> {
             return Ok(Arc::clone(seen));
         }
         let by_hours = self.request.resolution == Resolution::Hours;
-        let seen = Arc::new(seen(self.store, target, self.request.range, by_hours, self.stop)?);
+        let seen = Arc::new(seen::seen(self.store, target, self.request.range, by_hours, self.stop)?);
         self.seen.insert(target.clone(), Arc::clone(&seen));
         Ok(seen)
     }
@@ -217,6 +216,7 @@ impl RangeReader<'_> {
             return Ok(None);
         }
         let (kind, range, filter) = (self.request.kind, self.request.range, &self.request.filter);
+        let by_hours = self.request.resolution == Resolution::Hours;
         let near = TimeRange::new(range.start().plus_ms(-TARGETS_REACH_MS), range.end().plus_ms(TARGETS_REACH_MS));
         let mut targets = Targets::default();
         for_each_entity(self.store, kind, near.unwrap_or(range), None, |entity| {
@@ -225,11 +225,14 @@ impl RangeReader<'_> {
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        let mut gaps = Vec::new();
-        for target in targets.into_sorted() {
-            gaps.extend(self.seen(&target)?.gaps(range));
-        }
-        Ok(Some(gaps))
+        let seen: Vec<Arc<Seen>> =
+            targets.into_sorted().iter().map(|target| self.seen(target)).collect::<Result<_, _>>()?;
+        let silent = seen.iter().filter(|seen| seen.has_silence(range));
+        let ran = match silent.map(|seen| seen.silence_ms()).max() {
+            Some(silence_ms) => seen::recorder_ran(self.store, range, silence_ms, by_hours, self.stop)?,
+            None => Vec::new(),
+        };
+        Ok(Some(seen.iter().flat_map(|seen| seen.gaps(range, &ran)).collect()))
     }
 }
 
@@ -273,75 +276,6 @@ impl Runs<'_> {
         }
         Ok(ControlFlow::Continue(()))
     }
-}
-
-/// When a target was seen in a range, and a little around it; by chains of its polls, where hours are asked for.
-fn seen(
-    store: &Store,
-    target: &TargetName,
-    range: TimeRange,
-    by_hours: bool,
-    stop: &Stop,
-) -> Result<Seen, AnswerError> {
-    let mut seen = Seen::new(target.clone());
-    let from = range.start().plus_ms(-TICKS_REACH_MS);
-    let Some(around) = TimeRange::new(from, range.end().plus_ms(TICKS_REACH_MS)) else { return Ok(seen) };
-    let (chain_before, pieces, chain_after) =
-        if by_hours { ticks(store, target, around)? } else { (None, vec![Ticks::Polls(around)], None) };
-    // A day of chains is folded whole.
-    let from = match pieces.first() {
-        Some(Ticks::Chains(chains)) => chains.first().map_or(from, |chain| chain.first.started),
-        _ => from,
-    };
-    let before = store.polls(target, TimeRange::new(from, from).unwrap_or(around))?.good_before;
-    if let Some(poll) = before {
-        seen.fold(&poll);
-    } else if let Some(chain) = chain_before {
-        seen.fold_chain(&chain);
-    }
-    // Of what comes after, only the first good tick counts.
-    let mut after: Vec<PollChain> = chain_after.into_iter().collect();
-    for piece in pieces {
-        match piece {
-            Ticks::Chains(chains) => {
-                let (inside, beyond): (Vec<_>, Vec<_>) =
-                    chains.into_iter().partition(|chain| chain.first.started < around.end());
-                inside.iter().for_each(|chain| seen.fold_chain(chain));
-                after.extend(beyond.into_iter().filter(|chain| chain.outcome.is_good()));
-            }
-            Ticks::Polls(piece) => fold_polls(store, target, piece, &mut seen, stop)?,
-        }
-    }
-    let empty = TimeRange::new(around.end(), around.end()).unwrap_or(around);
-    after.extend(chains(store.polls(target, empty)?.good_after.iter()));
-    if let Some(first) = after.iter().map(|chain| chain.first).min_by_key(|first| first.started) {
-        seen.fold_chain(&PollChain { outcome: Outcome::Ok, first, last: first });
-    }
-    Ok(seen)
-}
-
-/// Folds the polls of a range.
-fn fold_polls(
-    store: &Store,
-    target: &TargetName,
-    range: TimeRange,
-    seen: &mut Seen,
-    stop: &Stop,
-) -> Result<(), AnswerError> {
-    let newest =
-        store.targets()?.into_iter().find(|record| record.target == *target).and_then(|record| record.last_poll);
-    let until = newest.map_or(range.start(), |newest| newest.poll.started.plus_ms(TICKS_REACH_MS));
-    let until = range.end().min(until).max(range.start());
-    let (mut from, mut piece_ms) = (range.start(), RUN_MS);
-    while let Some(piece) = TimeRange::new(from, from.plus_ms(piece_ms).min(until)).filter(|piece| !piece.is_empty()) {
-        stop.check()?;
-        let polls = store.polls(target, piece)?;
-        polls.inside.iter().for_each(|poll| seen.fold(poll));
-        // Years before the first poll are passed in longer steps.
-        piece_ms = if polls.inside.is_empty() { piece_ms.saturating_mul(2).min(POLLS_PIECE_MAX_MS) } else { RUN_MS };
-        from = piece.end();
-    }
-    Ok(())
 }
 
 /// Calls `each` for every entity seen in a range, in identity order, from `from` on (inclusive).

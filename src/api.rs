@@ -26,6 +26,7 @@ mod metrics;
 mod negotiate;
 mod openapi;
 mod pairs;
+mod planning;
 mod problem;
 mod range;
 mod routes;

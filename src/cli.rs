@@ -14,16 +14,23 @@ use crate::config::ConfigFaults;
 use crate::query::request::{ParameterError, UnknownKind};
 use crate::store::StoreError;
 
+mod backup;
+mod check;
 mod check_config;
+mod compact;
 mod export;
+mod import;
 mod instants;
 mod logging;
 mod output;
+mod planning;
 mod poll;
 mod query;
 mod recording;
 mod serve;
+mod stats;
 mod table;
+mod watch;
 
 /// The exit code of a failure.
 pub const FAILURE: u8 = 1;
@@ -41,9 +48,15 @@ Examples:
   tachograph query container start=-1d step=all top=10 --format json
   tachograph snapshot at=2026-08-21T03:12 kinds=container host=node-1
   tachograph diff around=2026-08-21T03:12 window=30m
+  tachograph capacity of=host resource=memory threshold=0.8
+  tachograph headroom cpus=0.5 mem=512 instances=20
   tachograph export host start=2026-08-01 end=2026-09-01 --output august.csv
+  tachograph backup /mnt/backup/monday.db       also while the recorder runs
+  tachograph check --store /mnt/backup/monday.db
+  tachograph import host august.csv --store other.db
 
-Parameters of query, export, snapshot and diff are those of the HTTP API's /range, /samples, /snapshot and /diff.";
+Parameters of query and export are those of the HTTP API's /range and /samples; those of snapshot, diff, capacity and
+headroom those of the paths of these names.";
 
 /// A flight recorder for container clusters: samples engines and hosts, keeps every snapshot in one file, answers
 /// with history.
@@ -71,8 +84,30 @@ enum Command {
     Snapshot(instants::Arguments),
     /// What differs between two instants, as the HTTP API's /diff gives it.
     Diff(instants::Arguments),
+    /// When hosts, agents, clusters or applications will be full, as the HTTP API's /capacity gives it.
+    Capacity(instants::Arguments),
+    /// How many more instances of a task fit, as the HTTP API's /headroom gives it.
+    Headroom(instants::Arguments),
     /// Samples as recorded, as the HTTP API's /samples gives them.
     Export(export::Arguments),
+    /// Copy the recording to a new file, also while the recorder runs, and check the copy.
+    Backup(backup::Arguments),
+    /// Look for anything that is wrong with the recording, also while the recorder runs; exit code 1 where there is.
+    Check(Which),
+    /// Pack everything that is closed and shrink the file; not while the recorder runs.
+    Compact(Which),
+    /// Take samples from a CSV as export writes it into the recording; not while the recorder runs.
+    Import(import::Arguments),
+    /// What everything in the recording weighs.
+    Stats(stats::Arguments),
+}
+
+/// Which recording a command is about.
+#[derive(Debug, Args)]
+struct Which {
+    /// This recording instead of the configuration's store.path.
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
 }
 
 /// What query and export are asked.
@@ -163,9 +198,47 @@ pub enum CliError {
     /// The recording cannot be read.
     #[error("read the recording")]
     Store(#[source] Box<StoreError>),
+    /// A work on the recording's file failed.
+    #[error(transparent)]
+    Work(Box<StoreError>),
+    /// The recording is not sound; each fault was told on its own.
+    #[error("{} has {faults} {}; restore it from a backup, or keep it as it is and export what can be read",
+        path.display(), if *faults == 1 { "fault" } else { "faults" })]
+    Unsound {
+        /// The file.
+        path: PathBuf,
+        /// How many faults.
+        faults: u64,
+    },
     /// The question cannot be answered.
     #[error("{0}")]
     Answer(AnswerError),
+    /// A file to be imported cannot be read; what came before is kept.
+    #[error("read {}", path.display())]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        cause: io::Error,
+    },
+    /// A file to be imported does not begin as it must.
+    #[error("{}: {message}", path.display())]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// Lines of an imported file cannot be read; the others were taken.
+    #[error("{}: {bad_lines} {} not imported; mend and import the file again: what is there is left out",
+        path.display(), if *bad_lines == 1 { "line was" } else { "lines were" })]
+    BadLines {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        bad_lines: u64,
+    },
     /// The output cannot be written.
     #[error("write {}: nothing was left behind", path.display())]
     Output {
@@ -196,6 +269,11 @@ impl From<StoreError> for CliError {
 }
 
 impl CliError {
+    /// The failure of a work on the recording's file.
+    fn of_work(cause: StoreError) -> CliError {
+        CliError::Work(Box::new(cause))
+    }
+
     /// The process's exit code; None: whoever reads the output has gone, which is no failure.
     pub fn exit_code(&self) -> Option<u8> {
         match self {
@@ -222,7 +300,14 @@ pub fn run(arguments: &Arguments) -> Result<(), CliError> {
         Some(Command::Query(arguments)) => query::run(config, arguments),
         Some(Command::Snapshot(arguments)) => instants::snapshot(config, arguments),
         Some(Command::Diff(arguments)) => instants::diff(config, arguments),
+        Some(Command::Capacity(arguments)) => planning::capacity(config, arguments),
+        Some(Command::Headroom(arguments)) => planning::headroom(config, arguments),
         Some(Command::Export(arguments)) => export::run(config, arguments),
+        Some(Command::Backup(arguments)) => backup::run(config, arguments),
+        Some(Command::Check(which)) => check::run(config, which),
+        Some(Command::Compact(which)) => compact::run(config, which),
+        Some(Command::Import(arguments)) => import::run(config, arguments),
+        Some(Command::Stats(arguments)) => stats::run(config, arguments),
     }
 }
 

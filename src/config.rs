@@ -10,6 +10,7 @@ use toml::Table;
 
 use crate::model::TargetName;
 use crate::source::host;
+use crate::source::host_names::HostNames;
 
 mod address;
 mod cluster;
@@ -17,6 +18,7 @@ mod docker;
 mod environment;
 mod fault;
 mod host_entry;
+mod hosts;
 mod machine;
 mod secret;
 mod section;
@@ -39,6 +41,7 @@ pub use secret::Secret;
 pub use server::Server;
 pub use services::{ExporterTarget, PrometheusTarget, RegistryTarget};
 pub use tls::{CertificateAndKey, TlsMaterial};
+pub(crate) use units::parse_duration;
 
 use fault::Faults;
 use section::Section;
@@ -74,6 +77,8 @@ pub struct Config {
     pub in_flight_max: usize,
     /// How the log looks.
     pub log: Log,
+    /// What machines are called here, where other systems call them otherwise.
+    pub hosts: HostNames,
     /// Docker engines, by unique names.
     pub docker: Vec<DockerTarget>,
     /// This machine, unless it is not to be sampled.
@@ -215,13 +220,14 @@ fn read_config(mut root: Section<'_>, environment: &Environment, faults: &Faults
     let common = read_timing(&mut sampler, Timing::DEFAULT);
     let in_flight = sampler.integer("in_flight", IN_FLIGHT_DEFAULT, 1..=16_384);
     sampler.finish();
+    let hosts = hosts::read_host_names(root.section("hosts"));
     let mut source = root.section("source");
-    let (host, exporters) = host_entry::read_hosts(&mut source, common, environment, &mut notes);
-    let docker = docker::read_targets(source.sections("docker"), common, environment, faults, &mut notes);
-    let registries = services::read_registries(source.sections("registry"), environment, faults);
-    let pages = services::read_pages(source.sections("prometheus"), common, environment, faults);
-    let mesos = cluster::read_mesos(source.sections("mesos"), common, environment, faults);
-    let marathon = cluster::read_marathon(source.sections("marathon"), common, environment, faults);
+    let (host, exporters) = host_entry::read_hosts(&mut source, common, environment, &hosts, &mut notes);
+    let docker = docker::read_targets(source.sections("docker"), common, environment, &hosts, faults, &mut notes);
+    let registries = services::read_registries(source.sections("registry"), environment, &hosts, faults);
+    let pages = services::read_pages(source.sections("prometheus"), common, environment, &hosts, faults);
+    let mesos = cluster::read_mesos(source.sections("mesos"), common, environment, &hosts, faults);
+    let marathon = cluster::read_marathon(source.sections("marathon"), common, environment, &hosts, faults);
     let zookeeper = cluster::read_zookeeper(source.sections("zookeeper"), common, environment, faults);
     source.finish();
     let log = read_log(root.section("log"));
@@ -232,6 +238,7 @@ fn read_config(mut root: Section<'_>, environment: &Environment, faults: &Faults
         retention,
         in_flight_max: usize::try_from(in_flight).unwrap_or(usize::MAX),
         log,
+        hosts,
         docker,
         host,
         exporters,

@@ -18,7 +18,7 @@ pub use entity::{Attributes, EntityRecord, Identity, Version};
 pub use event::{Event, Severity};
 pub use hours::{HOUR_MS, HourCell, HourRow, Hours, Pick, Presence, Stay, Total};
 pub use kind::{Attribute, AttributeType, Class, Column, Derived, Formula, Key, Kind, Repr};
-pub use poll::{Outcome, Poll, PollChain, PollLink, PollRecord, TargetName};
+pub use poll::{Outcome, Poll, PollChain, PollLink, PollRecord, RECORDER_SOURCE, TargetName};
 pub use run::{ColumnValues, Run};
 pub use sketch::Sketch;
 pub use snapshot::{KindBatch, Observation, Sample, Snapshot};

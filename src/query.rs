@@ -3,6 +3,7 @@
 //! `request` turns parameters into a checked request; `evaluate` folds runs into a [`frame::Frame`], `samples`
 //! into rows. Must not know: where samples came from, the store, HTTP, async, the clock (now is an argument).
 
+pub mod capacity;
 pub mod cell;
 pub mod certificate;
 pub mod civil;
@@ -11,8 +12,11 @@ pub mod evaluate;
 pub mod explain;
 pub mod filter;
 pub mod frame;
+pub mod headroom;
+pub mod import;
 pub mod operand;
 pub mod request;
 pub mod samples;
 pub mod seen;
 pub mod snapshot;
+pub mod trend;

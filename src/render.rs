@@ -10,6 +10,7 @@ pub mod diff;
 pub mod explain;
 pub mod json;
 pub mod openmetrics;
+pub mod planning;
 pub mod rows;
 pub mod samples;
 pub mod snapshot;

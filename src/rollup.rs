@@ -6,8 +6,8 @@
 
 use crate::model::sketch::{Binning, counted};
 use crate::model::{
-    Class, Derived, Formula, HOUR_MS, HourCell, HourRow, Hours, Kind, Presence, Run, Stay, TimeRange, Timestamp, Version,
-    hours::push_stay,
+    Class, Derived, Formula, HOUR_MS, HourCell, HourRow, Hours, Kind, Presence, Run, Stay, TimeRange, Timestamp,
+    Version, hours::push_stay,
 };
 use crate::rate::{self, Mark, Stretch};
 

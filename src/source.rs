@@ -12,6 +12,7 @@ use crate::model::{EntityRecord, Event, Kind, KindBatch, Outcome, TargetName, Ti
 pub mod attribution;
 pub mod docker;
 pub mod host;
+pub mod host_names;
 pub mod http;
 pub mod labelled;
 pub mod marathon;
@@ -68,6 +69,11 @@ pub trait Source: Send {
     /// changes, so it is kept there and asked for once.
     fn recalls(&self) -> &'static [&'static Kind] {
         &[]
+    }
+
+    /// Whether of those it wants only what its newest good poll listed, and nothing that lived but was not looked at.
+    fn recalls_only_listed(&self) -> bool {
+        false
     }
 
     /// Takes back what was stored of a living entity of one of those kinds, by polls of the same target.

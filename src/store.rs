@@ -26,7 +26,8 @@
 //! Must not know: Docker, Mesos or any other system (kinds come in as descriptions), the API, async.
 //! Every call blocks; the caller keeps it off the async threads.
 
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -37,9 +38,14 @@ use crate::model::{
 
 #[cfg(test)]
 mod conformance;
+pub mod figures;
+pub mod foreign;
 mod learnt;
 pub mod memory;
 pub mod sqlite;
+
+pub use figures::{CheckReport, ColumnStats, Compacted, KindStats, Level, Part, Progress, Stats};
+pub use foreign::{ForeignSample, Import, Imported};
 
 /// The hour of [`VERSIONS_PER_HOUR_MAX`], aligned to 1970.
 pub(crate) const HOUR_MS: i64 = 3_600_000;
@@ -288,6 +294,9 @@ pub struct Size {
     pub wal_bytes: u64,
 }
 
+/// Told now and then how far a long work is; stops it by breaking.
+pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
+
 /// What can go wrong in the store.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -311,6 +320,26 @@ pub enum StoreError {
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Something that only a file can do was asked of a store in memory.
+    #[error("{operation}: this store is in memory; record into a file")]
+    InMemory {
+        /// What was asked.
+        operation: &'static str,
+    },
+    /// A copy cannot be made.
+    #[error("back up to {}: {advice}", path.display())]
+    Copy {
+        /// Where to.
+        path: PathBuf,
+        /// What is wrong and what to do.
+        advice: String,
+        /// The cause, where there is one.
+        #[source]
+        cause: Option<std::io::Error>,
+    },
+    /// Told to stop; what was done until then is whole.
+    #[error("told to stop")]
+    Stopped,
     /// A statement failed.
     #[error("{operation}")]
     Statement {
@@ -451,6 +480,57 @@ impl Store {
         match self {
             Store::Memory(store) => Ok(store.file_id()),
             Store::Sqlite(store) => store.file_id(),
+        }
+    }
+
+    /// Copies the file as it is now to a new one, also while a recorder writes it, and checks the copy, which appears
+    /// under its name when it is whole. Refuses to write over a file. Nothing can be copied of a store in memory.
+    pub fn back_up(&self, to: &Path, progress: OnProgress<'_>) -> Result<CheckReport, StoreError> {
+        match self {
+            Store::Memory(_) => Err(StoreError::InMemory { operation: "back up" }),
+            Store::Sqlite(store) => store.back_up(to, progress),
+        }
+    }
+
+    /// Looks for everything that can be wrong with the file, also while a recorder writes it. Nothing can be in memory.
+    pub fn check(&self, progress: OnProgress<'_>) -> Result<CheckReport, StoreError> {
+        match self {
+            Store::Memory(_) => Ok(CheckReport::default()),
+            Store::Sqlite(store) => store.check(progress),
+        }
+    }
+
+    /// What everything in the file weighs; nothing in memory.
+    pub fn stats(&self, progress: OnProgress<'_>) -> Result<Stats, StoreError> {
+        match self {
+            Store::Memory(_) => Ok(Stats::default()),
+            Store::Sqlite(store) => store.stats(progress),
+        }
+    }
+
+    /// Seals and merges everything that is closed, and builds the file anew without unused room. For the only user of
+    /// a file: readers wait meanwhile.
+    pub fn compact(&self, now: Timestamp, progress: OnProgress<'_>) -> Result<Compacted, StoreError> {
+        match self {
+            Store::Memory(_) => Ok(Compacted::default()),
+            Store::Sqlite(store) => store.compact(now, progress),
+        }
+    }
+
+    /// Takes samples from elsewhere into a file, all in one transaction, those of windows that have settled straight
+    /// into blocks. What polls took them is put together from their times. Call [`Store::end_import`] after the last.
+    pub fn import(&self, import: &Import<'_>, samples: Vec<ForeignSample>) -> Result<Imported, StoreError> {
+        match self {
+            Store::Memory(_) => Err(StoreError::InMemory { operation: "import" }),
+            Store::Sqlite(store) => store.import(import, samples),
+        }
+    }
+
+    /// Finds the ends of what imports brought: the first good poll of its target that it was not seen by.
+    pub fn end_import(&self, kind: &'static Kind) -> Result<(), StoreError> {
+        match self {
+            Store::Memory(_) => Err(StoreError::InMemory { operation: "import" }),
+            Store::Sqlite(store) => store.end_import(kind),
         }
     }
 

@@ -2,20 +2,17 @@
 //!
 //! Must not know: what is made of hours.
 
+use std::ops::ControlFlow;
+
 use super::{AnswerError, RangeReader, Runs};
-use crate::model::{EntityRecord, HOUR_MS, PollChain, Run, TargetName, TimeRange, Timestamp};
+use crate::model::{EntityRecord, HOUR_MS, Run, TimeRange, Timestamp};
 use crate::query::evaluate::{Evaluation, HourNeeds, Pass};
 use crate::query::seen::Seen;
 use crate::rollup::Roller;
-use crate::store::{Fetch, HoursFetch, Store, StoreError};
-
-use std::ops::ControlFlow;
+use crate::store::{Fetch, HoursFetch};
 
 /// Hours read at once: four weeks, so that the cells of one entity fit a few megabytes whatever the range.
 const PIECE_MS: i64 = 28 * 24 * HOUR_MS;
-
-/// A day, which chains of polls are kept by.
-const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// One pass over one entity's hours.
 pub(super) struct HourPass<'a> {
@@ -30,7 +27,11 @@ pub(super) struct HourPass<'a> {
 
 impl RangeReader<'_> {
     /// Folds all hours of the request's range.
-    pub(super) fn fold_hours(&mut self, evaluation: &mut Evaluation<'_>, this: &HourPass<'_>) -> Result<(), AnswerError> {
+    pub(super) fn fold_hours(
+        &mut self,
+        evaluation: &mut Evaluation<'_>,
+        this: &HourPass<'_>,
+    ) -> Result<(), AnswerError> {
         let range = self.request.range;
         let (start, end) = (hour_at_or_after(range.start()), hour_at_or_before(range.end()));
         let end = this.rolled_until.map_or(end, |until| end.min(hour_at_or_after(until)));
@@ -93,8 +94,12 @@ impl RangeReader<'_> {
         if !this.needs.with_stays || told >= range.end() {
             return Ok(());
         }
-        let fetch =
-            Fetch { kind: self.request.kind, identity: &this.entity.identity, range: rest, columns: this.roller.columns() };
+        let fetch = Fetch {
+            kind: self.request.kind,
+            identity: &this.entity.identity,
+            range: rest,
+            columns: this.roller.columns(),
+        };
         let run = self.store.read(&fetch)?;
         self.plan.runs = self.plan.runs.saturating_add(1);
         fold_stays(evaluation, this, &run);
@@ -127,35 +132,4 @@ fn hour_at_or_before(at: Timestamp) -> Timestamp {
 fn hour_at_or_after(at: Timestamp) -> Timestamp {
     let before = hour_at_or_before(at);
     if before == at { at } else { before.plus_ms(HOUR_MS) }
-}
-
-/// A piece of a target's ticks.
-#[derive(Debug)]
-pub(super) enum Ticks {
-    /// They are chains.
-    Chains(Vec<PollChain>),
-    /// They are to be read poll by poll.
-    Polls(TimeRange),
-}
-
-/// A range of a target's ticks as pieces in the order of time, with the chains of good ones before and after its days.
-pub(super) fn ticks(
-    store: &Store,
-    target: &TargetName,
-    range: TimeRange,
-) -> Result<(Option<PollChain>, Vec<Ticks>, Option<PollChain>), StoreError> {
-    let day = |at: Timestamp| Timestamp::from_ms(at.ms().div_euclid(DAY_MS).saturating_mul(DAY_MS));
-    let (first, end) = (day(range.start()), day(range.end()).plus_ms(DAY_MS));
-    let Some(days) = TimeRange::new(first, end) else { return Ok((None, vec![Ticks::Polls(range)], None)) };
-    let chains = store.poll_chains(target, days)?;
-    let mut pieces = Vec::new();
-    let mut from = range.start();
-    let polls = |from: Timestamp, until: Timestamp| TimeRange::new(from, until).filter(|piece| !piece.is_empty());
-    for (of, of_day) in chains.days {
-        pieces.extend(polls(from, of.start()).map(Ticks::Polls));
-        pieces.push(Ticks::Chains(of_day));
-        from = of.end();
-    }
-    pieces.extend(polls(from, range.end()).map(Ticks::Polls));
-    Ok((chains.good_before, pieces, chains.good_after))
 }

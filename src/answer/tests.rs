@@ -171,3 +171,72 @@ fn work_ends_when_nobody_waits() {
     let request = RangeRequest::parse(container(), &parameters("start=2026 end=2027"), at(600), 10_000).unwrap();
     assert!(matches!(range(&seeded(), &request, &stop), Err(AnswerError::Stopped)));
 }
+
+/// Visits of a target with an interval of ten minutes that saw `a`, and of a recorder each ten seconds; in seconds.
+fn slow(good: &[i64], failed: &[i64], ran: std::ops::Range<i64>) -> Store {
+    let kind = container();
+    let store = Store::Memory(Memory::new(KINDS));
+    let poll = |target: TargetName, started: i64, interval_ms: i64, outcome: Outcome| Poll {
+        target,
+        started: at(started),
+        duration_ms: 0,
+        interval_ms,
+        bytes: 0,
+        outcome,
+        error: None,
+        missing: Vec::new(),
+        clock_offset_ms: 0,
+    };
+    let visits = good.iter().map(|at| (*at, Outcome::Ok)).chain(failed.iter().map(|at| (*at, Outcome::Timeout)));
+    for (seconds, outcome) in visits.collect::<std::collections::BTreeMap<_, _>>() {
+        let sample = Sample { at: at(seconds), since: None, values: vec![Value::Null; kind.columns.len()].into() };
+        let seen = Observation {
+            identity: Identity::new(["node-1", "a"]),
+            attributes: Some(Attributes::new()),
+            ended: None,
+            sample: Some(sample),
+        };
+        let observations = if outcome.is_good() { vec![seen] } else { Vec::new() };
+        let batches = vec![KindBatch { kind, complete: true, observations }];
+        let poll = poll(TargetName::new("docker", "node-1"), seconds, 600_000, outcome);
+        store.append(&[Snapshot { poll, batches, events: Vec::new() }]).unwrap();
+    }
+    for seconds in ran.step_by(10) {
+        let poll = poll(TargetName::new("recorder", "here"), seconds, 10_000, Outcome::Ok);
+        store.append(&[Snapshot { poll, batches: Vec::new(), events: Vec::new() }]).unwrap();
+    }
+    store
+}
+
+#[test]
+fn gaps_of_a_slow_target_have_their_cause_in_a_short_range() {
+    let check = |store: &Store, (start, end): (i64, i64), expected: &str| {
+        let (start, end) = (START / 1000 + start, START / 1000 + end);
+        let frame = ask(store, &format!("start={start} end={end} step=all coverage=1"));
+        let told = |gap: &Gap| {
+            let seconds = |at: Timestamp| at.ms_since(Timestamp::from_ms(START)) / 1000;
+            format!("{}..{} {}", seconds(gap.start), seconds(gap.end), gap.cause.name())
+        };
+        let gaps: Vec<String> = frame.gaps.unwrap().iter().map(told).collect();
+        assert_eq!(gaps.join(", "), expected, "{start}..{end}");
+    };
+    // Good until 1200 s, then down for hours: any minute of it says so.
+    let failed: Vec<i64> = (3..40).map(|tick| tick * 600).collect();
+    let down = slow(&[0, 600, 1200], &failed, 0..24_000);
+    check(&down, (9_000, 9_060), "9000..9060 timeout");
+    check(&down, (9_590, 9_610), "9590..9610 timeout");
+    check(&down, (700, 760), "");
+    // Good all the time: between two visits nothing is missing.
+    let good: Vec<i64> = (0..40).map(|tick| tick * 600).collect();
+    check(&slow(&good, &[], 0..24_000), (9_000, 9_060), "");
+    // Taken out of the configuration at 1300 s, while the recorder ran on.
+    let removed = slow(&[0, 600, 1200], &[], 0..24_000);
+    check(&removed, (9_000, 9_060), "9000..9060 not_configured");
+    check(&removed, (1_000, 9_060), "1200..9060 not_configured");
+    // The recorder ended at 1300 s.
+    let ended = slow(&[0, 600, 1200], &[], 0..1_300);
+    check(&ended, (9_000, 9_060), "9000..9060 not_running");
+    // It was away in between.
+    let away = slow(&[0, 600, 1200, 9_000, 9_600], &[], 0..1_300);
+    check(&away, (5_000, 5_060), "5000..5060 not_running");
+}

@@ -3,7 +3,8 @@
 //! Must not know: how a table is answered.
 
 use crate::query::request::{
-    DIFF_PARAMETERS, ENTITIES_PARAMETERS, EVENTS_PARAMETERS, RANGE_PARAMETERS, SAMPLES_PARAMETERS, SNAPSHOT_PARAMETERS,
+    CAPACITY_PARAMETERS, DIFF_PARAMETERS, ENTITIES_PARAMETERS, EVENTS_PARAMETERS, HEADROOM_PARAMETERS,
+    RANGE_PARAMETERS, SAMPLES_PARAMETERS, SNAPSHOT_PARAMETERS,
 };
 
 /// A table below the base.
@@ -41,7 +42,7 @@ pub(crate) enum Filters {
 }
 
 /// All tables.
-pub(crate) static TABLES: [Table; 11] = [
+pub(crate) static TABLES: [Table; 13] = [
     Table {
         name: "kinds",
         is_of_kind: false,
@@ -150,6 +151,41 @@ pub(crate) static TABLES: [Table; 11] = [
         has_tag: false,
     },
     Table {
+        name: "capacity",
+        is_of_kind: false,
+        summary: "When hosts, agents, clusters or applications will be full, by the trend of each day's busiest hour.",
+        parameters: CAPACITY_PARAMETERS,
+        filters: Filters::OfAny,
+        keys: &["start", "end", "tz", "threshold", "horizon_seconds", "outlooks"],
+        more_keys: &[],
+        example: "of=host&resource=memory&threshold=0.8",
+        has_tag: false,
+    },
+    Table {
+        name: "headroom",
+        is_of_kind: false,
+        summary: "How many more instances of a task fit on the Mesos agents, now and at the worst hour of a time.",
+        parameters: HEADROOM_PARAMETERS,
+        filters: Filters::None,
+        keys: &[
+            "start",
+            "end",
+            "tz",
+            "cpus",
+            "memory_bytes",
+            "instances",
+            "fits_now",
+            "is_enough_now",
+            "fits_at_worst",
+            "is_enough_at_worst",
+            "worst_hour",
+            "agents",
+        ],
+        more_keys: &[],
+        example: "cpus=0.5&mem=512&instances=20",
+        has_tag: false,
+    },
+    Table {
         name: "events",
         is_of_kind: false,
         summary: "What happened in a range; deaths with their certificates, where asked for.",
@@ -223,7 +259,7 @@ const fn parameter(name: &'static str, form: ParameterForm, help: &'static str) 
 }
 
 /// All parameters of all tables.
-pub(crate) static PARAMETERS: [Parameter; 29] = [
+pub(crate) static PARAMETERS: [Parameter; 36] = [
     parameter("start", Text("-6h"), "From here on: RFC 3339, 2026-08, -6h, now-1d, Unix seconds or milliseconds."),
     parameter("end", Text("now"), "Up to here, exclusive; now by default."),
     parameter("at", Text("-1h"), "The instant; now by default."),
@@ -251,6 +287,13 @@ pub(crate) static PARAMETERS: [Parameter; 29] = [
     parameter("severity", Text("warning,error"), "Severities of events."),
     parameter("kind", Text("container"), "Kinds of the entities that events are of."),
     parameter("kinds", Text("*"), "Kinds, with globs; all by default."),
+    parameter("of", OneOf(&["host", "agent", "cluster", "app"]), "Whose capacity; host by default."),
+    parameter("resource", OneOf(&["cpu", "memory", "disk"]), "Of what; of all by default."),
+    parameter("threshold", Text("0.9"), "How full is full, as a part of the whole; 0.9 by default."),
+    parameter("horizon", Text("180d"), "How far ahead a day is sought; 180d by default."),
+    parameter("cpus", Text("0.5"), "Cores of one instance."),
+    parameter("mem", Text("512"), "Memory of one instance, in MiB or with a unit: 2GiB."),
+    parameter("instances", Count, "How many are wanted; 1 by default."),
     parameter("certificates", Flag, "Gives deaths their certificates."),
     parameter("target", Text("docker/*"), "Names of targets, with globs."),
     parameter("host", Text("*"), "Configured names, with globs."),

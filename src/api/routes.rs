@@ -23,7 +23,8 @@ use super::describe::{self, SUM_SUFFIX, SUMS, TABLES};
 use super::negotiate::{Encoding, Format};
 use super::problem::{Problem, nearest};
 use super::{
-    Context, diff, entities, events, health, kinds, metrics, openapi, pairs, range, samples, snapshot, sum, targets,
+    Context, diff, entities, events, health, kinds, metrics, openapi, pairs, planning, range, samples, snapshot, sum,
+    targets,
 };
 
 /// Where the tables are.
@@ -197,7 +198,7 @@ impl Table {
         let unknown = |nearest: Option<&str>| {
             let detail = format!(
                 "nothing is at {path:?}; below {BASE} are /kinds, /kinds/{{kind}}, /entities/{{kind}}, \
-                 /range/{{kind}}, /samples/{{kind}}, /snapshot, /diff, /events and /targets, beside it /, /healthz, /readyz, /metrics and /openapi.json"
+                 /range/{{kind}}, /samples/{{kind}}, /snapshot, /diff, /capacity, /headroom, /events and /targets, beside it /, /healthz, /readyz, /metrics and /openapi.json"
             );
             Problem::not_found(detail, nearest)
         };
@@ -241,6 +242,8 @@ impl Table {
             ("events", None) => events::events(ask).await,
             ("targets", None) => targets::targets(ask).await,
             ("diff", None) => diff::diff(ask).await,
+            ("capacity", None) => planning::capacity(ask).await,
+            ("headroom", None) => planning::headroom(ask).await,
             ("snapshot", kind) => snapshot::snapshot(ask, kind).await,
             _ => Err(Problem::not_found("there is no such table", None)),
         }

@@ -41,9 +41,6 @@ const RECORDER_INTERVAL: Duration = Duration::from_secs(10);
 /// For its own files in /proc; a machine on which this is not enough is out of memory.
 const RECORDER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often a swarm is asked at most: its lists change when somebody deploys or something fails.
-const SWARM_INTERVAL: Duration = Duration::from_secs(30);
-
 /// The engine walks all layers of all images for their sizes, which takes longer than a list of containers.
 const IMAGES_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -100,8 +97,10 @@ impl Planner {
             let settings = docker_settings(engine);
             let name = TargetName::new(swarm::SOURCE, &engine.name);
             let secrets = fingerprint(&settings.tls);
-            let about = (name, settings.url.as_str(), engine.interval.max(SWARM_INTERVAL), engine.timeout);
-            self.service(about, &settings, secrets, vec![&SWARM_NODE, &SWARM_SERVICE], Swarm::new)
+            let about = (name, settings.url.as_str(), engine.interval.max(engine.swarm_interval), engine.timeout);
+            let named = (settings.clone(), config.hosts.clone());
+            let make = |(settings, hosts), clock| Ok(Swarm::new(settings, clock)?.naming(hosts));
+            self.service(about, &named, secrets, vec![&SWARM_NODE, &SWARM_SERVICE], make)
         });
         let host = config.host.iter().map(|host| self.host(host));
         let exporters = config.exporters.iter().map(|target| {

@@ -61,7 +61,7 @@ fn progress(is_to_file: bool) -> ProgressBar {
     bar
 }
 
-fn write_csv(
+pub(super) fn write_csv(
     store: &Store,
     request: &SamplesRequest,
     out: &mut dyn Write,

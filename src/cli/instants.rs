@@ -27,13 +27,13 @@ pub(super) struct Arguments {
     pub(super) parameters: Vec<(String, String)>,
     /// How the answer is printed.
     #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    pub(super) format: Format,
     /// Read this recording instead of the configuration's store.path; a running recorder is not disturbed.
     #[arg(long, value_name = "FILE")]
-    store: Option<PathBuf>,
+    pub(super) store: Option<PathBuf>,
     /// Write to this file, which appears when it is whole; without it to standard output.
     #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
 }
 
 /// Everything as it was at an instant.

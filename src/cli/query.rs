@@ -54,7 +54,7 @@ fn table(out: &mut dyn Write, frame: &Frame) -> Result<(), CliError> {
             let coverage = has_coverage.then(|| coverage(series, bucket));
             let labels = series.labels.iter().map(|label| label.as_deref().map_or(Cell::Null, Cell::Text));
             let numbers = series.values.iter().map(|values| values.get(bucket).copied().unwrap_or_default().into());
-            table.row(std::iter::once(Cell::Time(time)).chain(labels).chain(numbers).chain(coverage))?;
+            table.row(std::iter::once(Cell::Bucket(time)).chain(labels).chain(numbers).chain(coverage))?;
         }
     }
     Ok(table.finish()?)

@@ -1,8 +1,8 @@
-//! The recording that `query` and `export` read: opened read-only, beside a running recorder or without one.
+//! The recording that commands are about: opened read-only, beside a running recorder or without one, or to be worked on.
 //!
 //! Must not know: what is asked of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::check_config::planned;
 use super::{CliError, Question};
@@ -20,10 +20,23 @@ const INTERVAL_MS: i64 = 10_000;
 
 /// The recording that a question about several kinds is about.
 pub(super) fn open_store(config: Option<&Path>, store: Option<&Path>) -> Result<Store, CliError> {
+    open(&path_of(config, store)?)
+}
+
+/// Where the recording is: the file named, else the configuration's.
+pub(super) fn path_of(config: Option<&Path>, store: Option<&Path>) -> Result<PathBuf, CliError> {
     match store {
-        Some(path) => open(path),
-        None => open(&load_config_with_kept_name(config).map_err(CliError::Config)?.0.store_path),
+        Some(path) => Ok(path.to_owned()),
+        None => Ok(load_config_with_kept_name(config).map_err(CliError::Config)?.0.store_path),
     }
+}
+
+/// Opens a recording to work on its file, as its only user.
+pub(super) fn open_to_work(path: &Path) -> Result<Store, CliError> {
+    if !path.exists() {
+        return Err(CliError::NoRecording { path: path.to_owned() });
+    }
+    Ok(Store::Sqlite(Sqlite::open(path, KINDS).map_err(CliError::of_work)?))
 }
 
 fn open(path: &Path) -> Result<Store, CliError> {

@@ -11,6 +11,7 @@ use super::section::Section;
 use super::timing::{Timing, read_timing};
 use super::tls::{TlsPaths, read};
 use super::{check_name, seconds};
+use crate::source::host_names::HostNames;
 use crate::source::http::{Credentials, Tls};
 use crate::source::mesos::{self, MasterSource};
 use crate::source::zookeeper::nodes::NodesSettings;
@@ -78,6 +79,7 @@ pub(super) fn read_mesos(
     sections: Option<Vec<Section<'_>>>,
     common: Timing,
     environment: &Environment,
+    hosts: &HostNames,
     faults: &Faults,
 ) -> Vec<MesosTarget> {
     read_all(
@@ -85,11 +87,16 @@ pub(super) fn read_mesos(
         "source.mesos",
         faults,
         |target: &MesosTarget| target.settings.name.as_str(),
-        |section| read_mesos_cluster(section, common, environment),
+        |section| read_mesos_cluster(section, common, environment, hosts),
     )
 }
 
-fn read_mesos_cluster(mut section: Section<'_>, common: Timing, environment: &Environment) -> Option<MesosTarget> {
+fn read_mesos_cluster(
+    mut section: Section<'_>,
+    common: Timing,
+    environment: &Environment,
+    hosts: &HostNames,
+) -> Option<MesosTarget> {
     let name = read_name(&mut section);
     let timing = read_timing(&mut section, common);
     let access = read_access(&mut section, environment);
@@ -113,6 +120,7 @@ fn read_mesos_cluster(mut section: Section<'_>, common: Timing, environment: &En
         metrics_interval,
         in_flight_max: usize::try_from(in_flight).unwrap_or(usize::MAX),
         reply_max_bytes: reply_max,
+        hosts: hosts.clone(),
     };
     Some(MesosTarget { timeout: timing.timeout, settings })
 }
@@ -195,6 +203,7 @@ pub(super) fn read_marathon(
     sections: Option<Vec<Section<'_>>>,
     common: Timing,
     environment: &Environment,
+    hosts: &HostNames,
     faults: &Faults,
 ) -> Vec<MarathonTarget> {
     read_all(
@@ -219,6 +228,7 @@ pub(super) fn read_marathon(
                 credentials: access.credentials,
                 interval: timing.interval,
                 reply_max_bytes,
+                hosts: hosts.clone(),
             };
             Some(MarathonTarget { timeout: timing.timeout, settings })
         },

@@ -13,6 +13,7 @@ use super::section::Section;
 use super::timing::{Timing, read_timing};
 use super::tls::{TlsMaterial, TlsPaths};
 use super::{check_name, seconds};
+use crate::source::host_names::HostNames;
 
 /// The socket of the engine on this machine.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
@@ -20,6 +21,10 @@ const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 const SLOW_INTERVAL: Duration = seconds(600);
 /// Seldom at most once a minute, at least once a week.
 const SLOW_INTERVAL_RANGE: std::ops::RangeInclusive<Duration> = seconds(60)..=seconds(7 * 86_400);
+/// How often a swarm is asked: its lists change when somebody deploys or something fails.
+const SWARM_INTERVAL: Duration = seconds(30);
+/// Not more often than anything else that is polled, at least once a day.
+const SWARM_INTERVAL_RANGE: std::ops::RangeInclusive<Duration> = seconds(2)..=seconds(86_400);
 /// Stats of one engine asked for at once: one loop in the engine serves them all, and more only queue there.
 const IN_FLIGHT: u32 = 256;
 /// A list of some thousand containers is a few MiB.
@@ -52,6 +57,8 @@ pub struct DockerTarget {
     pub reply_bytes_max: u64,
     /// Whether it is asked about its swarm.
     pub swarm: bool,
+    /// How often its swarm is asked for: at most as often as its containers.
+    pub swarm_interval: Duration,
 }
 
 /// The engines of the file; where it has no `[[source.docker]]`, those of the environment. What was left out is
@@ -60,16 +67,17 @@ pub(super) fn read_targets(
     sections: Option<Vec<Section<'_>>>,
     common: Timing,
     environment: &Environment,
+    hosts: &HostNames,
     faults: &Faults,
     notes: &mut Vec<String>,
 ) -> Vec<DockerTarget> {
     let Some(sections) = sections else {
-        return from_environment(common, environment, faults, notes).into_iter().collect();
+        return from_environment(common, environment, hosts, faults, notes).into_iter().collect();
     };
     let mut targets: Vec<(usize, DockerTarget)> = Vec::new();
     for (index, section) in sections.into_iter().enumerate() {
         let place = section.path_of("name");
-        let Some(target) = read_target(section, common, environment) else { continue };
+        let Some(target) = read_target(section, common, environment, hosts) else { continue };
         if let Some((first, _)) = targets.iter().find(|(_, other)| other.name == target.name) {
             let name = &target.name;
             faults.add(place, format!("{name:?} is also the name of source.docker[{first}]; give each its own name"));
@@ -83,6 +91,7 @@ pub(super) fn read_targets(
 fn from_environment(
     common: Timing,
     environment: &Environment,
+    hosts: &HostNames,
     faults: &Faults,
     notes: &mut Vec<String>,
 ) -> Option<DockerTarget> {
@@ -92,7 +101,7 @@ fn from_environment(
             return None;
         }
         let url = DockerUrl::Unix(DEFAULT_SOCKET.into());
-        return Some(plain_target(environment.machine_name().to_owned(), url, None, common));
+        return Some(plain_target(hosts.name_of(environment.machine_name()).to_owned(), url, None, common));
     };
     let verify = environment.variable("DOCKER_TLS_VERIFY").is_some();
     let wish = if verify { TlsWish::Given } else { TlsWish::None };
@@ -113,7 +122,7 @@ fn from_environment(
     } else {
         None
     };
-    let name = url.host().unwrap_or(environment.machine_name()).to_owned();
+    let name = hosts.name_of(url.host().unwrap_or(environment.machine_name())).to_owned();
     if let Err(message) = check_name(&name) {
         faults.add("DOCKER_HOST", format!("{message}; write a [[source.docker]] with a name of its own"));
         return None;
@@ -134,6 +143,7 @@ fn plain_target(name: String, url: DockerUrl, tls: Option<TlsMaterial>, common: 
         in_flight_max: usize::try_from(IN_FLIGHT).unwrap_or(usize::MAX),
         reply_bytes_max: REPLY_BYTES_MAX,
         swarm: false,
+        swarm_interval: SWARM_INTERVAL,
     }
 }
 
@@ -144,7 +154,12 @@ struct Place {
     default_name: String,
 }
 
-fn read_target(mut section: Section<'_>, common: Timing, environment: &Environment) -> Option<DockerTarget> {
+fn read_target(
+    mut section: Section<'_>,
+    common: Timing,
+    environment: &Environment,
+    hosts: &HostNames,
+) -> Option<DockerTarget> {
     let name = section.text("name").map(str::to_owned);
     let place = read_place(&mut section, environment);
     let timing = read_timing(&mut section, common);
@@ -159,16 +174,15 @@ fn read_target(mut section: Section<'_>, common: Timing, environment: &Environme
     let in_flight = section.integer("in_flight", IN_FLIGHT, 1..=4096);
     let reply_bytes_max = section.size("reply_max", REPLY_BYTES_RANGE).unwrap_or(REPLY_BYTES_MAX);
     let swarm = section.boolean("swarm", false);
+    let swarm_interval = section.duration("swarm_interval", SWARM_INTERVAL_RANGE).unwrap_or(SWARM_INTERVAL);
     let name = match (name, &place) {
         (Some(name), _) => check_name(&name).map_err(|message| section.fault("name", message)).ok().map(|()| name),
         (None, None) => None,
-        (None, Some(place)) => match check_name(&place.default_name) {
-            Ok(()) => Some(place.default_name.clone()),
-            Err(message) => {
-                section.fault("name", format!("needed here: {message}"));
-                None
-            }
-        },
+        (None, Some(place)) => {
+            let name = hosts.name_of(&place.default_name);
+            let checked = check_name(name).map_err(|message| section.fault("name", format!("needed here: {message}")));
+            checked.ok().map(|()| name.to_owned())
+        }
     };
     section.finish();
     let (name, place) = (name?, place?);
@@ -184,6 +198,7 @@ fn read_target(mut section: Section<'_>, common: Timing, environment: &Environme
         in_flight_max: usize::try_from(in_flight).unwrap_or(usize::MAX),
         reply_bytes_max,
         swarm,
+        swarm_interval,
     })
 }
 

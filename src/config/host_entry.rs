@@ -8,16 +8,18 @@ use super::services::{ExporterTarget, read_exporter};
 use super::timing::{Timing, read_timing};
 use super::{HostTarget, check_name};
 use crate::source::host;
+use crate::source::host_names::HostNames;
 
 /// The host of the file, unless it is turned off or has no /proc to be read.
 fn read_host(
     mut section: Section<'_>,
     common: Timing,
     environment: &Environment,
+    hosts: &HostNames,
     notes: &mut Vec<String>,
 ) -> Option<HostTarget> {
     let enabled = section.boolean("enabled", true);
-    let defaults = host::Settings::named(environment.machine_name());
+    let defaults = host::Settings::named(hosts.name_of(environment.machine_name()));
     let name_given = section.has("name");
     let name = section.text("name").map_or(defaults.name.clone(), str::to_owned);
     let root = section.path("root").unwrap_or(defaults.root.clone());
@@ -55,6 +57,7 @@ pub(super) fn read_hosts(
     source: &mut Section<'_>,
     common: Timing,
     environment: &Environment,
+    hosts: &HostNames,
     notes: &mut Vec<String>,
 ) -> (Option<HostTarget>, Vec<ExporterTarget>) {
     let sections = match source.is_list("host") {
@@ -66,14 +69,14 @@ pub(super) fn read_hosts(
     for section in sections {
         let (place, faults) = (section.path_of("name"), section.faults());
         let name = if section.has("url") {
-            let Some(target) = read_exporter(section, common, environment) else { continue };
+            let Some(target) = read_exporter(section, common, environment, hosts) else { continue };
             exporters.push(target);
             exporters.last().map(|target| target.settings.host.name.clone())
         } else if own.is_some() {
             section.fault("url", "needed: the machine itself is there already");
             continue;
         } else {
-            own = read_host(section, common, environment, notes);
+            own = read_host(section, common, environment, hosts, notes);
             own.as_ref().map(|target| target.settings.name.clone())
         };
         let names = exporters.iter().map(|target| &target.settings.host.name);

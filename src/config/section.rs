@@ -165,6 +165,16 @@ impl<'a> Section<'a> {
         default
     }
 
+    /// Every key and its value, for a table whose keys are not known beforehand.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.table.into_iter().flatten().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// Adds a fault at such a key, which is quoted as the file has it.
+    pub(super) fn fault_of_entry(&self, key: &str, message: impl Into<String>) {
+        self.fault(&format!("{key:?}"), message);
+    }
+
     /// Reports every key that nobody asked for.
     pub(super) fn finish(self) {
         let Some(table) = self.table else { return };

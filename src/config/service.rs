@@ -9,6 +9,7 @@ use super::check_name;
 use super::environment::Environment;
 use super::section::Section;
 use super::tls::{TlsMaterial, TlsPaths, read};
+use crate::source::host_names::HostNames;
 use crate::source::http::{Credentials, Tls};
 
 /// Longest password or token: longer ones do not fit the head of a request.
@@ -24,7 +25,12 @@ pub(super) struct Service {
 
 /// Reads `name`, `url`, `ca`, `cert`, `key`, `user`, `password_file` and `token_file`. The name is that of the
 /// address' host, unless the file gives one.
-pub(super) fn read_service(section: &mut Section<'_>, environment: &Environment, example: &str) -> Option<Service> {
+pub(super) fn read_service(
+    section: &mut Section<'_>,
+    environment: &Environment,
+    hosts: &HostNames,
+    example: &str,
+) -> Option<Service> {
     let given_name = section.text("name").map(str::to_owned);
     let text = section.text("url");
     let paths = TlsPaths { ca: section.path("ca"), cert: section.path("cert"), key: section.path("key") };
@@ -45,7 +51,7 @@ pub(super) fn read_service(section: &mut Section<'_>, environment: &Environment,
         false => None,
     };
     let lead = if given_name.is_some() { "" } else { "needed here: " };
-    let name = given_name.or_else(|| url.as_ref().map(|(_, host)| host.clone()));
+    let name = given_name.or_else(|| url.as_ref().map(|(_, host)| hosts.name_of(host).to_owned()));
     let name = name.filter(|name| match check_name(name) {
         Ok(()) => true,
         Err(message) => {

@@ -8,6 +8,7 @@ use super::section::Section;
 use super::service::read_service;
 use super::timing::{Timing, read_timing};
 use super::{host_entry, seconds};
+use crate::source::host_names::HostNames;
 use crate::source::{host, prometheus, registry};
 
 /// A registry changes when somebody pushes.
@@ -49,6 +50,7 @@ pub struct ExporterTarget {
 pub(super) fn read_registries(
     sections: Option<Vec<Section<'_>>>,
     environment: &Environment,
+    hosts: &HostNames,
     faults: &Faults,
 ) -> Vec<RegistryTarget> {
     named(
@@ -56,7 +58,7 @@ pub(super) fn read_registries(
         faults,
         "registry",
         |target: &RegistryTarget| &target.settings.name,
-        |section| read_registry(section, environment),
+        |section| read_registry(section, environment, hosts),
     )
 }
 
@@ -64,6 +66,7 @@ pub(super) fn read_pages(
     sections: Option<Vec<Section<'_>>>,
     common: Timing,
     environment: &Environment,
+    hosts: &HostNames,
     faults: &Faults,
 ) -> Vec<PrometheusTarget> {
     named(
@@ -71,7 +74,7 @@ pub(super) fn read_pages(
         faults,
         "prometheus",
         |target: &PrometheusTarget| &target.settings.name,
-        |section| read_page(section, common, environment),
+        |section| read_page(section, common, environment, hosts),
     )
 }
 
@@ -96,8 +99,8 @@ fn named<'a, T>(
     targets.into_iter().map(|(_, target)| target).collect()
 }
 
-fn read_registry(mut section: Section<'_>, environment: &Environment) -> Option<RegistryTarget> {
-    let service = read_service(&mut section, environment, "https://registry.example:5000");
+fn read_registry(mut section: Section<'_>, environment: &Environment, hosts: &HostNames) -> Option<RegistryTarget> {
+    let service = read_service(&mut section, environment, hosts, "https://registry.example:5000");
     let timing = read_timing(&mut section, REGISTRY_TIMING);
     let realm = section.text("realm").map(str::to_owned);
     if realm.as_ref().is_some_and(|realm| !realm.starts_with("http://") && !realm.starts_with("https://")) {
@@ -121,8 +124,13 @@ fn read_registry(mut section: Section<'_>, environment: &Environment) -> Option<
     Some(RegistryTarget { interval: timing.interval, timeout: timing.timeout, settings })
 }
 
-fn read_page(mut section: Section<'_>, common: Timing, environment: &Environment) -> Option<PrometheusTarget> {
-    let service = read_service(&mut section, environment, "http://node-1:9323/metrics");
+fn read_page(
+    mut section: Section<'_>,
+    common: Timing,
+    environment: &Environment,
+    hosts: &HostNames,
+) -> Option<PrometheusTarget> {
+    let service = read_service(&mut section, environment, hosts, "http://node-1:9323/metrics");
     let timing = read_timing(&mut section, common);
     let defaults = prometheus::Settings::new("", "");
     let whole = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
@@ -156,8 +164,9 @@ pub(super) fn read_exporter(
     mut section: Section<'_>,
     common: Timing,
     environment: &Environment,
+    hosts: &HostNames,
 ) -> Option<ExporterTarget> {
-    let service = read_service(&mut section, environment, "http://node-1:9100/metrics");
+    let service = read_service(&mut section, environment, hosts, "http://node-1:9100/metrics");
     let timing = read_timing(&mut section, common);
     let name = service.as_ref().map_or("", |service| &service.name);
     let host = host_entry::read_filters(&mut section, host::Settings::named(name));

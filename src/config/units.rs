@@ -29,7 +29,7 @@ const SIZE_UNITS: [(&str, u64); 9] = [
 ];
 
 /// The duration a text means: a whole number and one unit of `ms s m h d w y`.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     parse(text, &DURATION_UNITS).map(Duration::from_millis)
 }
 

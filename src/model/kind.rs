@@ -158,6 +158,8 @@ pub struct Column {
     pub additive: bool,
     /// A high-water mark: only `max` and `last` of it mean something.
     pub high_water: bool,
+    /// Where a formula takes it away from another column and it was not told, nothing is taken away.
+    pub untold_is_none: bool,
 }
 
 /// Whether a column only grows.
@@ -287,6 +289,7 @@ impl Column {
             headline: false,
             additive: true,
             high_water: false,
+            untold_is_none: false,
         }
     }
 
@@ -308,6 +311,7 @@ impl Column {
             headline: false,
             additive: true,
             high_water: false,
+            untold_is_none: false,
         }
     }
 
@@ -330,6 +334,13 @@ impl Column {
     pub const fn high_water(mut self) -> Column {
         self.high_water = true;
         self.additive = false;
+        self
+    }
+
+    /// The same column, of which nothing is taken away where it was not told.
+    #[must_use]
+    pub const fn untold_is_none(mut self) -> Column {
+        self.untold_is_none = true;
         self
     }
 

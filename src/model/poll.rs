@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use super::time::Timestamp;
 
+/// The first part of the name of the target that a recorder is to itself.
+pub const RECORDER_SOURCE: &str = "recorder";
+
 /// A target: one address read at one cadence, named `<source>/<configured name>` (`docker/node-1`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetName(Arc<str>);
@@ -23,6 +26,11 @@ impl TargetName {
     /// The whole name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is a recorder itself, which visits itself as long as it runs.
+    pub fn is_recorder(&self) -> bool {
+        self.source() == RECORDER_SOURCE
     }
 
     /// The part before the first slash.

@@ -260,7 +260,8 @@ mod tests {
     #[test]
     fn numbers_at_the_ends_have_bins() {
         let binning = Binning::default();
-        let numbers = [f64::NEG_INFINITY, f64::MIN, -1.0, -0.0, f64::MIN_POSITIVE, 1.0, f64::MAX, f64::INFINITY, f64::NAN];
+        let numbers =
+            [f64::NEG_INFINITY, f64::MIN, -1.0, -0.0, f64::MIN_POSITIVE, 1.0, f64::MAX, f64::INFINITY, f64::NAN];
         let bins = numbers.map(|number| binning.bin(number));
         assert!(bins.is_sorted() && bins[3] == 0, "{bins:?}");
         assert_eq!(binning.number(binning.bin(f64::INFINITY)), f64::INFINITY);

@@ -212,6 +212,9 @@ fn formula(kind: &'static Kind, field: &str, agg: Agg) -> String {
         Formula::RateToAttribute { counter, attribute } => {
             format!("increase of {counter} / (seconds covered × attribute {attribute})")
         }
+        Formula::Remainder { of, less } if kind.column(less).is_some_and(|column| column.untold_is_none) => {
+            format!("{of} − {less}, at least 0 ({of} where {less} was not told)")
+        }
         Formula::Remainder { of, less } => format!("{of} − {less}, at least 0"),
         Formula::GaugeRatio { part, less: None, whole } => format!("{part} / {whole}"),
         Formula::GaugeRatio { part, less: Some(less), whole } => format!("({part} − {less}, at least 0) / {whole}"),

@@ -63,13 +63,28 @@ pub struct Gap {
     pub start: Timestamp,
     /// Until when, cut at the range.
     pub end: Timestamp,
-    /// Why: the outcome that most ticks in it had; None where there were none (the recorder did not run).
-    pub cause: Option<Outcome>,
+    /// Why.
+    pub cause: Cause,
 }
 
-impl Gap {
-    /// The word outside: an outcome, or `not_running`.
-    pub fn cause_name(&self) -> &'static str {
-        self.cause.map_or("not_running", Outcome::name)
+/// Why a target was not seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Its ticks ended so.
+    Polls(Outcome),
+    /// It had no ticks, for the recorder did not run.
+    NotRunning,
+    /// It had no ticks, and the recorder ran: it was not among the targets.
+    NotConfigured,
+}
+
+impl Cause {
+    /// The word outside: an outcome, `not_running` or `not_configured`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cause::Polls(outcome) => outcome.name(),
+            Cause::NotRunning => "not_running",
+            Cause::NotConfigured => "not_configured",
+        }
     }
 }

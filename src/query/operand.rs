@@ -280,6 +280,75 @@ fn remainder(of: Place, less: Place, run: &Run, index: usize) -> Option<f64> {
         (Value::Int(left), Value::Int(right)) if of.column.decimals() == less.column.decimals() => {
             Some(left.saturating_sub(right).max(0) as f64 / of.scale())
         }
+        (_, Value::Null) if less.column.untold_is_none => of.outside(run, index),
         _ => Some((of.outside(run, index)? - less.outside(run, index)?).max(0.0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Derived, Timestamp};
+
+    const fn bytes(name: &'static str) -> Column {
+        Column::gauge(name, name, "bytes", 0, "")
+    }
+
+    static MEMORY: Kind = Kind {
+        name: "memory",
+        help: "",
+        identity: &[],
+        attributes: &[],
+        columns: &[
+            bytes("used_bytes"),
+            bytes("cache_bytes").untold_is_none(),
+            bytes("free_bytes"),
+            bytes("limit_bytes"),
+        ],
+        derived: &[
+            Derived::new("held_bytes", "bytes", "", Formula::Remainder { of: "used_bytes", less: "cache_bytes" }),
+            Derived::new("rest_bytes", "bytes", "", Formula::Remainder { of: "used_bytes", less: "free_bytes" }),
+            Derived::new(
+                "held_ratio",
+                "ratio",
+                "",
+                Formula::GaugeRatio { part: "used_bytes", less: Some("cache_bytes"), whole: "limit_bytes" },
+            ),
+        ],
+        display: &[],
+    };
+
+    /// Checks fields of one sample: used, cache, free, of a limit of 100.
+    fn check(sample: [Option<i64>; 3], expected: [Option<f64>; 3]) {
+        let mut columns = ColumnSet::default();
+        let names = ["held_bytes", "rest_bytes", "held_ratio"];
+        let operands = names.map(|name| Operand::resolve(&MEMORY, name, &mut columns).unwrap());
+        let [used, cache, free] = sample;
+        let stored = [used, cache, free, Some(100)];
+        let at = Timestamp::from_ms(0);
+        let run = Run {
+            range: TimeRange::new(at, at.plus_ms(1)).unwrap(),
+            has_before: false,
+            has_after: false,
+            at: vec![at],
+            since: vec![None],
+            interval_ms: vec![1],
+            clock_offset_ms: vec![0],
+            columns: columns.wanted().iter().map(|index| ColumnValues::Int(vec![stored[*index]])).collect(),
+            polled_before_first: None,
+        };
+        assert_eq!(
+            operands.map(|operand| operand.at_sample(&run, 0, &Attributes::new()).as_f64()),
+            expected,
+            "{sample:?}"
+        );
+    }
+
+    #[test]
+    fn nothing_is_taken_away_where_the_kind_says_so_of_what_was_not_told() {
+        check([Some(80), Some(30), Some(10)], [Some(50.0), Some(70.0), Some(0.5)]);
+        check([Some(80), None, None], [Some(80.0), None, Some(0.8)]);
+        check([Some(80), Some(90), Some(90)], [Some(0.0), Some(0.0), Some(0.0)]);
+        check([None, Some(30), Some(10)], [None, None, None]);
     }
 }

@@ -14,6 +14,7 @@ mod known;
 mod label;
 mod pages;
 mod parse;
+mod planning;
 mod resolution;
 mod several;
 mod step;
@@ -29,6 +30,7 @@ pub(crate) use known::shown;
 pub use known::{ParameterError, UnknownKind, kind_named};
 pub use pages::{ENTITIES_DEFAULT, ENTITIES_MAX, EntitiesRequest, SamplesRequest, TargetsRequest, parse_none};
 pub use parse::take_formulas;
+pub use planning::{CapacityRequest, HeadroomRequest, Measure, Resource, Subject};
 pub use resolution::{BY_HOURS_MS_MIN, Resolution};
 pub use several::{DiffRequest, Selected, SnapshotRequest};
 pub(crate) use time::parse_rfc3339;
@@ -48,6 +50,11 @@ pub const EVENTS_PARAMETERS: &[&str] =
 pub const SNAPSHOT_PARAMETERS: &[&str] = &["at", "kinds", "tz"];
 /// What [`DiffRequest::parse`] takes beside filters.
 pub const DIFF_PARAMETERS: &[&str] = &["from", "to", "around", "window", "kinds", "group_by", "top", "tz"];
+
+/// What [`CapacityRequest::parse`] takes beside filters.
+pub const CAPACITY_PARAMETERS: &[&str] = &["of", "resource", "threshold", "horizon", "start", "end", "tz"];
+/// What [`HeadroomRequest::parse`] takes beside filters.
+pub const HEADROOM_PARAMETERS: &[&str] = &["cpus", "mem", "instances", "start", "end", "tz"];
 
 /// Most buckets of a range: a screen shows a third of them, and clients of other recorders know the number.
 pub const BUCKETS_MAX: usize = 11_000;
@@ -143,7 +150,8 @@ impl RangeRequest {
     /// Takes the default step that is not below some milliseconds.
     fn widen_step(&mut self, ms_min: i64) {
         let step = Step::default_for(self.range, self.zone, ms_min);
-        if let Some(edges) = step.edges(self.range, self.zone, BUCKETS_MAX).filter(|edges| edges.len() < self.edges.len())
+        if let Some(edges) =
+            step.edges(self.range, self.zone, BUCKETS_MAX).filter(|edges| edges.len() < self.edges.len())
         {
             (self.step, self.edges) = (step, edges);
         }

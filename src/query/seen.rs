@@ -5,19 +5,30 @@
 use crate::model::{Outcome, PollChain, PollLink, PollRecord, TargetName, TimeRange, Timestamp};
 use crate::rate::chain::{reach_ms, silence_ms};
 
-use super::frame::Gap;
+use super::frame::{Cause, Gap};
 
 /// When one target was seen, built by folding its polls in time order.
 #[derive(Debug, Clone)]
 pub struct Seen {
     target: TargetName,
     covered: Vec<TimeRange>,
-    gaps: Vec<Gap>,
+    gaps: Vec<Unseen>,
     last_good: Option<Timestamp>,
     last_good_started: Option<Timestamp>,
     last_tick: Option<(Timestamp, Outcome)>,
-    pending: Vec<Gap>,
+    pending: Vec<Unseen>,
     interval_ms: i64,
+}
+
+/// A stretch in which a target was not seen.
+#[derive(Debug, Clone, Copy)]
+struct Unseen {
+    start: Timestamp,
+    end: Timestamp,
+    /// How its ticks ended; None where it had none.
+    outcome: Option<Outcome>,
+    /// A target that is polled has a tick within this time.
+    patience_ms: i64,
 }
 
 impl Seen {
@@ -37,21 +48,18 @@ impl Seen {
 
     /// Takes the next tick.
     pub fn fold(&mut self, tick: &PollRecord) {
-        let link = PollLink {
-            started: tick.poll.started,
-            seen_until: tick.seen_until,
-            interval_ms: tick.poll.interval_ms,
-        };
+        let link =
+            PollLink { started: tick.poll.started, seen_until: tick.seen_until, interval_ms: tick.poll.interval_ms };
         self.fold_link(tick.poll.outcome, link);
     }
 
     /// Takes the next ticks, which are a chain: the same as taking each of them.
     pub fn fold_chain(&mut self, chain: &PollChain) {
         self.fold_link(chain.outcome, chain.first);
-        if chain.last == chain.first {
+        let last = chain.last;
+        if last == chain.first {
             return;
         }
-        let last = chain.last;
         if chain.outcome.is_good() {
             let from = self.last_good.unwrap_or(chain.first.seen_until);
             if let Some(span) = TimeRange::new(from, last.seen_until) {
@@ -59,8 +67,8 @@ impl Seen {
             }
             self.end_good(last);
         } else {
-            let from = self.last_known().unwrap_or(chain.first.started);
-            self.extend_pending(from, last.started, Some(chain.outcome));
+            let start = self.last_known().unwrap_or(chain.first.started);
+            self.extend_pending(start, last.started, Some(chain.outcome), silence_ms(last.interval_ms));
             self.last_tick = Some((last.started, chain.outcome));
         }
         self.interval_ms = last.interval_ms;
@@ -101,18 +109,20 @@ impl Seen {
     }
 
     /// Adds the silence before `until` to the gap that is open, told apart from time in which polls failed.
-    fn extend_gap(&mut self, until: Timestamp, cause: Option<Outcome>, interval_ms: i64) {
-        let Some(from) = self.last_known() else {
+    fn extend_gap(&mut self, until: Timestamp, outcome: Option<Outcome>, interval_ms: i64) {
+        let Some(start) = self.last_known() else {
             return;
         };
-        let cause = cause.filter(|_| until.ms_since(from) <= silence_ms(interval_ms));
-        self.extend_pending(from, until, cause);
+        let silence_ms = silence_ms(interval_ms);
+        let outcome = outcome.filter(|_| until.ms_since(start) <= silence_ms);
+        let patience_ms = if self.last_tick.is_some() { silence_ms } else { reach_ms(interval_ms) };
+        self.extend_pending(start, until, outcome, patience_ms);
     }
 
-    fn extend_pending(&mut self, from: Timestamp, until: Timestamp, cause: Option<Outcome>) {
+    fn extend_pending(&mut self, start: Timestamp, until: Timestamp, outcome: Option<Outcome>, patience_ms: i64) {
         match self.pending.last_mut() {
-            Some(gap) if gap.cause == cause => gap.end = until,
-            _ => self.pending.push(Gap { target: self.target.clone(), start: from, end: until, cause }),
+            Some(gap) if gap.outcome == outcome => gap.end = until,
+            _ => self.pending.push(Unseen { start, end: until, outcome, patience_ms }),
         }
     }
 
@@ -152,46 +162,81 @@ impl Seen {
     }
 
     /// The gaps within a range, cut at it. Time before the first tick and after the last is a gap too, once it is
-    /// longer than a hole.
-    pub fn gaps(&self, range: TimeRange) -> Vec<Gap> {
-        let mut gaps = self.gaps.clone();
-        gaps.extend(self.pending.iter().cloned());
-        let first_known = gaps
-            .iter()
-            .map(|gap| gap.start)
-            .chain(self.covered.iter().map(|span| span.start()))
-            .chain(self.last_good)
-            .chain(self.last_tick.map(|(at, _)| at))
-            .min();
-        let last_known = gaps
-            .iter()
-            .map(|gap| gap.end)
-            .chain(self.covered.iter().map(|span| span.end()))
-            .chain(self.last_good)
-            .chain(self.last_tick.map(|(at, _)| at))
-            .max();
-        let silent = |start: Timestamp, end: Timestamp, cause| Gap { target: self.target.clone(), start, end, cause };
-        let longest_ms = reach_ms(self.interval_ms);
+    /// longer than a hole. `ran`: when the recorder itself was seen; without it nothing tells a target that was not
+    /// configured from a recorder that did not run.
+    pub fn gaps(&self, range: TimeRange, ran: &[TimeRange]) -> Vec<Gap> {
+        let mut gaps = Vec::new();
+        for unseen in self.unseen(range) {
+            match unseen.outcome {
+                Some(outcome) => gaps.push((unseen.start, unseen.end, Cause::Polls(outcome))),
+                None => unseen.split(ran, &mut gaps),
+            }
+        }
+        let cut = |(start, end, cause)| {
+            let cut = TimeRange::new(start, end).and_then(|gap| gap.intersect(range))?;
+            Some(Gap { target: self.target.clone(), start: cut.start(), end: cut.end(), cause })
+        };
+        gaps.into_iter().filter_map(cut).collect()
+    }
+
+    /// How long it may be without a tick at its interval.
+    pub fn silence_ms(&self) -> i64 {
+        silence_ms(self.interval_ms)
+    }
+
+    /// Whether a range has time without any tick, so that it matters whether the recorder ran.
+    pub fn has_silence(&self, range: TimeRange) -> bool {
+        let is_silent = |unseen: &Unseen| unseen.outcome.is_none();
+        self.unseen(range).iter().any(is_silent)
+    }
+
+    /// Everything unseen that reaches into a range.
+    fn unseen(&self, range: TimeRange) -> Vec<Unseen> {
+        let mut unseen: Vec<Unseen> = self.gaps.iter().chain(&self.pending).copied().collect();
+        let ticks = self.last_good.into_iter().chain(self.last_tick.map(|(at, _)| at));
+        let starts = unseen.iter().map(|gap| gap.start).chain(self.covered.iter().map(|span| span.start()));
+        let first_known = starts.chain(ticks.clone()).min();
+        let ends = unseen.iter().map(|gap| gap.end).chain(self.covered.iter().map(|span| span.end()));
+        let last_known = ends.chain(ticks).max();
+        let hole_ms = reach_ms(self.interval_ms);
+        let silent = |start, end, patience_ms| Unseen { start, end, outcome: None, patience_ms };
         match (first_known, last_known) {
             (Some(first), Some(last)) => {
                 if first > range.start() {
-                    gaps.insert(0, silent(range.start(), first, None));
+                    unseen.insert(0, silent(range.start(), first, hole_ms));
                 }
-                if range.end().ms_since(last) > longest_ms {
-                    gaps.push(silent(last, range.end(), None));
+                if range.end().ms_since(last) > hole_ms {
+                    let is_down = self.last_tick.is_some();
+                    let patience_ms = if is_down { silence_ms(self.interval_ms) } else { hole_ms };
+                    unseen.push(silent(last, range.end(), patience_ms));
                 }
             }
-            _ => gaps.push(silent(range.start(), range.end(), None)),
+            _ => unseen.push(silent(range.start(), range.end(), hole_ms)),
         }
-        gaps.retain_mut(|gap| match TimeRange::new(gap.start, gap.end).and_then(|span| span.intersect(range)) {
-            Some(cut) => {
-                gap.start = cut.start();
-                gap.end = cut.end();
-                true
+        unseen.retain(|gap| gap.start < range.end() && gap.end > range.start());
+        unseen
+    }
+}
+
+impl Unseen {
+    /// Tells time in which the recorder did not run from time in which it ran and had nothing to do with the target: for
+    /// longer than a target that it polls can be without a tick.
+    fn split(self, ran: &[TimeRange], gaps: &mut Vec<(Timestamp, Timestamp, Cause)>) {
+        let Some(silence) = TimeRange::new(self.start, self.end) else { return };
+        let within = ran.iter().filter_map(|span| span.intersect(silence));
+        let mut from = self.start;
+        for idle in within.filter(|idle| idle.ms() > self.patience_ms) {
+            if idle.start() > from {
+                gaps.push((from, idle.start(), Cause::NotRunning));
             }
-            None => false,
-        });
-        gaps
+            // The recorder's own newest visit lies a little back.
+            let is_last = self.end.ms_since(idle.end()) <= self.patience_ms;
+            from = if is_last { self.end } else { idle.end() };
+            gaps.push((idle.start(), from, Cause::NotConfigured));
+        }
+        if from < self.end {
+            gaps.push((from, self.end, Cause::NotRunning));
+        }
     }
 }
 
@@ -233,12 +278,41 @@ mod tests {
     }
 
     fn check_gaps(ticks: &str, (start, end): (i64, i64), expected: &str) {
-        let gaps = seen(ticks).gaps(range(start, end));
+        check_gaps_beside(&[], ticks, (start, end), expected);
+    }
+
+    /// The same beside a recorder that ran at these times.
+    fn check_gaps_beside(ran: &[TimeRange], ticks: &str, (start, end): (i64, i64), expected: &str) {
+        let gaps = seen(ticks).gaps(range(start, end), ran);
         let text: Vec<String> = gaps
             .iter()
-            .map(|gap| format!("{}..{} {}", gap.start.ms() / 1000, gap.end.ms() / 1000, gap.cause_name()))
+            .map(|gap| format!("{}..{} {}", gap.start.ms() / 1000, gap.end.ms() / 1000, gap.cause.name()))
             .collect();
         assert_eq!(text.join(", "), expected, "{ticks}");
+    }
+
+    #[test]
+    fn silence_beside_a_recorder_that_ran_means_that_the_target_was_not_configured() {
+        let always = [range(0, 10_000)];
+        // Removed at 20 s; added at 500 s; both.
+        check_gaps_beside(&always, "0 10 20", (100, 400), "100..400 not_configured");
+        check_gaps_beside(&always, "500 510 520", (100, 520), "100..500 not_configured");
+        check_gaps_beside(&always, "0 10 20 500 510", (0, 510), "20..500 not_configured");
+        check_gaps_beside(&always, "", (100, 400), "100..400 not_configured");
+        // The recorder was away from 100 s to 300 s; the target was removed before and never came back.
+        let away = [range(0, 100), range(300, 10_000)];
+        check_gaps_beside(
+            &away,
+            "0 10 20",
+            (0, 500),
+            "20..100 not_configured, 100..300 not_running, 300..500 not_configured",
+        );
+        // Both were away, and neither stops or starts at the same instant.
+        let both = [range(0, 23), range(301, 510)];
+        check_gaps_beside(&both, "0 10 20 310 320", (0, 320), "20..310 not_running");
+        // Down, it has ticks at least each 90 s; the recorder's own newest visit is some seconds old.
+        check_gaps_beside(&always, "0 10 20! 30! 110! 200! 290!", (0, 290), "10..290 refused");
+        check_gaps_beside(&[range(0, 195)], "0 10 20", (0, 200), "20..200 not_configured");
     }
 
     #[test]

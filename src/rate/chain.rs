@@ -25,11 +25,8 @@ pub fn silence_ms(interval_ms: i64) -> i64 {
 pub fn chains<'a>(ticks: impl Iterator<Item = &'a PollRecord>) -> Vec<PollChain> {
     let mut chains: Vec<PollChain> = Vec::new();
     for tick in ticks {
-        let link = PollLink {
-            started: tick.poll.started,
-            seen_until: tick.seen_until,
-            interval_ms: tick.poll.interval_ms,
-        };
+        let link =
+            PollLink { started: tick.poll.started, seen_until: tick.seen_until, interval_ms: tick.poll.interval_ms };
         match chains.last_mut() {
             Some(chain) if goes_on(chain, tick) => {
                 chain.last = PollLink { seen_until: chain.last.seen_until.max(link.seen_until), ..link };

@@ -267,7 +267,7 @@ fn gaps<W: Write>(json: &mut JsonWriter<W>, frame: &Frame) -> io::Result<()> {
                 json.key("target")?.text(gap.target.as_str())?;
                 json.key("start")?.cell(&Cell::Time(gap.start))?;
                 json.key("end")?.cell(&Cell::Time(gap.end))?;
-                json.key("cause")?.text(gap.cause_name())
+                json.key("cause")?.text(gap.cause.name())
             })?;
         }
         Ok(())
@@ -279,7 +279,7 @@ mod tests {
     use super::*;
     use crate::model::{Outcome, TargetName, TimeRange};
     use crate::query::cell::Number;
-    use crate::query::frame::{FrameField, Gap, Series};
+    use crate::query::frame::{Cause, FrameField, Gap, Series};
     use crate::query::request::test_kinds::CONTAINER;
     use crate::query::request::{Agg, Step};
 
@@ -312,13 +312,13 @@ mod tests {
                     target: TargetName::new("docker", "n"),
                     start: Timestamp::from_ms(90_000),
                     end: Timestamp::from_ms(120_000),
-                    cause: Some(Outcome::Timeout),
+                    cause: Cause::Polls(Outcome::Timeout),
                 },
                 Gap {
                     target: TargetName::new("docker", "n"),
                     start: Timestamp::from_ms(500),
                     end: Timestamp::from_ms(900),
-                    cause: None,
+                    cause: Cause::NotRunning,
                 },
             ]),
         }

@@ -22,8 +22,13 @@ pub(super) async fn built(target: &Target, store: &Arc<Store>, now: Timestamp) -
     if kinds.is_empty() {
         return Ok(source);
     }
-    let (store, name) = (Arc::clone(store), target.name.clone());
-    let read = tokio::task::spawn_blocking(move || living(&store, kinds, &name, now)).await;
+    let (store, name, only_listed) = (Arc::clone(store), target.name.clone(), source.recalls_only_listed());
+    let read = tokio::task::spawn_blocking(move || {
+        let from = if only_listed { last_listed(&store, &name)? } else { Some(Timestamp::from_ms(0)) };
+        let seen_in = from.and_then(|from| TimeRange::new(from, now.plus_ms(1)));
+        seen_in.map_or(Ok(Vec::new()), |seen_in| living(&store, kinds, &name, seen_in))
+    })
+    .await;
     match read {
         // All or nothing: a part of it would make the rest look new.
         Ok(Ok(entities)) => entities.iter().for_each(|(kind, entity)| source.recall(kind, entity)),
@@ -33,15 +38,21 @@ pub(super) async fn built(target: &Target, store: &Arc<Store>, now: Timestamp) -
     Ok(source)
 }
 
+/// When the newest good poll of a target began.
+fn last_listed(store: &Store, target: &TargetName) -> Result<Option<Timestamp>, StoreError> {
+    let targets = store.targets()?;
+    let own = targets.into_iter().find(|known| known.target == *target);
+    Ok(own.and_then(|known| known.last_good).map(|last| last.poll.started))
+}
+
 /// What lives of some kinds by polls of a target.
 fn living(
     store: &Store,
     kinds: &'static [&'static Kind],
     target: &TargetName,
-    now: Timestamp,
+    seen_in: TimeRange,
 ) -> Result<Vec<(&'static Kind, EntityRecord)>, StoreError> {
     let mut found = Vec::new();
-    let Some(seen_in) = TimeRange::new(Timestamp::from_ms(0), now.plus_ms(1)) else { return Ok(found) };
     for kind in kinds {
         let mut after = None;
         loop {

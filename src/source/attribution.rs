@@ -7,6 +7,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::model::AttributeValue;
+
 /// Containers remembered: those of some thousand agents, and those that ended of late.
 const CONTAINERS_MAX: usize = 100_000;
 
@@ -15,6 +17,18 @@ const TASKS_MAX: usize = 100_000;
 
 /// What Mesos calls its Docker containers.
 const MESOS_PREFIX: &str = "mesos-";
+
+/// How the name of a container ends that runs but the executor of another, beside that one.
+const EXECUTOR_SUFFIX: &str = ".executor";
+
+/// What was allocated to the tasks of a container.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Allocated {
+    /// Thousandths of CPUs.
+    pub cpu_milli: Option<i64>,
+    /// Memory.
+    pub memory_bytes: Option<i64>,
+}
 
 /// To what a container belongs, as far as is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +41,8 @@ pub struct Belongs {
     pub framework: Option<String>,
     /// The agent's id.
     pub agent: Option<String>,
+    /// What its tasks were allocated.
+    pub allocated: Allocated,
 }
 
 impl Belongs {
@@ -38,15 +54,34 @@ impl Belongs {
             task: self.task.or(other.task),
             framework: self.framework.or(other.framework),
             agent: self.agent.or(other.agent),
+            allocated: Allocated {
+                cpu_milli: self.allocated.cpu_milli.or(other.allocated.cpu_milli),
+                memory_bytes: self.allocated.memory_bytes.or(other.allocated.memory_bytes),
+            },
         }
     }
 
     /// The attributes that are known, by name.
-    pub fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        [("app", &self.app), ("task", &self.task), ("framework", &self.framework), ("agent", &self.agent)]
-            .into_iter()
-            .filter_map(|(name, text)| Some((name, text.as_deref()?)))
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, AttributeValue)> {
+        let text = |text: &Option<String>| text.as_deref().map(AttributeValue::from);
+        [
+            ("app", text(&self.app)),
+            ("task", text(&self.task)),
+            ("framework", text(&self.framework)),
+            ("agent", text(&self.agent)),
+            ("cpu_allocated_cores", self.allocated.cpu_milli.map(cores)),
+            ("memory_allocated_bytes", self.allocated.memory_bytes.map(AttributeValue::Integer)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
     }
+}
+
+/// Thousandths of CPUs as CPUs.
+fn cores(milli: i64) -> AttributeValue {
+    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53, which is more CPUs than there are")]
+    let milli = milli as f64;
+    AttributeValue::Number(milli / 1e3)
 }
 
 /// Facts about containers, shared by all sources. Of the oldest learnt the first are forgotten when it is full.
@@ -127,8 +162,11 @@ impl Book {
     }
 
     /// To what a Docker container of a name belongs: `mesos-` + [agent id + `.`] + container id [+ `.executor`].
+    /// What was allocated is the task's container's, not its executor's beside it: it counts once.
     pub fn of_name(&self, name: &str) -> Option<Belongs> {
-        self.of_id(container_id_in_name(name)?)
+        let belongs = self.of_id(container_id_in_name(name)?)?;
+        let allocated = if name.ends_with(EXECUTOR_SUFFIX) { Allocated::default() } else { belongs.allocated };
+        Some(Belongs { allocated, ..belongs })
     }
 
     fn lock(&self) -> MutexGuard<'_, Pages> {
@@ -139,7 +177,7 @@ impl Book {
 /// The Mesos container id in the name that Mesos gives a Docker container.
 pub fn container_id_in_name(name: &str) -> Option<&str> {
     let rest = name.strip_prefix(MESOS_PREFIX)?;
-    let rest = rest.strip_suffix(".executor").unwrap_or(rest);
+    let rest = rest.strip_suffix(EXECUTOR_SUFFIX).unwrap_or(rest);
     let id = rest.rsplit_once('.').map_or(rest, |(_, id)| id);
     is_uuid(id).then_some(id)
 }
@@ -212,10 +250,24 @@ mod tests {
         let belongs = book.of_name(&format!("mesos-S1.{ID}")).unwrap();
         assert_eq!(
             belongs.named().collect::<Vec<_>>(),
-            [("app", "/shop/cart"), ("task", task.as_str()), ("agent", "S1")]
+            [("app", "/shop/cart".into()), ("task", task.as_str().into()), ("agent", "S1".into())]
         );
         book.note_app(&task, "/other");
         assert_eq!(book.of_id(ID).unwrap().app.as_deref(), Some("/other"));
+    }
+
+    #[test]
+    fn what_was_allocated_counts_once_and_stays_when_nothing_new_is_told() {
+        let book = Book::new();
+        let allocated = Allocated { cpu_milli: Some(250), memory_bytes: Some(64 << 20) };
+        book.note(ID, Belongs { allocated, ..Belongs::default() });
+        book.note(ID, Belongs { agent: Some("S1".to_owned()), ..Belongs::default() });
+        let named = |name: String| book.of_name(&name).unwrap().named().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(named(format!("mesos-{ID}")), ["agent", "cpu_allocated_cores", "memory_allocated_bytes"]);
+        assert_eq!(named(format!("mesos-{ID}.executor")), ["agent"]);
+        let facts: Vec<_> = book.of_id(ID).unwrap().named().collect();
+        assert_eq!(facts[1].1, AttributeValue::Number(0.25));
+        assert_eq!(facts[2].1, AttributeValue::Integer(64 << 20));
     }
 
     #[test]

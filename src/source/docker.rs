@@ -16,11 +16,12 @@ use super::attribution::Book;
 use super::http::{Failure, Http, Limits, REPLY_MAX_BYTES, SetupError, Tls};
 use super::{Observed, Source, Visit};
 use crate::clock::Clock;
-use crate::model::{Event, TargetName, Value};
+use crate::model::{AttributeValue, EntityRecord, Event, Kind, TargetName, Value};
 
 pub mod kinds;
 
 mod attribution;
+mod digests;
 mod disk;
 mod engine;
 mod events;
@@ -110,6 +111,8 @@ pub struct Docker {
     known: HashMap<Box<str>, known::Known>,
     /// Containers of which events told, until a good poll says what became of them.
     gone: gone::Gone,
+    /// By what registries know the images of those containers.
+    digests: digests::Digests,
     disk: disk::DiskUsage,
     inbox: Option<Arc<follow::Inbox>>,
     /// Follows events of the engine of a version; kept only to end with this.
@@ -146,6 +149,7 @@ impl Docker {
             engine: None,
             known: HashMap::new(),
             gone: gone::Gone::default(),
+            digests: digests::Digests::default(),
             inbox: None,
             follower: None,
             book: None,
@@ -172,13 +176,32 @@ impl Docker {
     }
 
     fn limits(&self, deadline: Instant) -> Limits {
-        Limits { deadline, reply_max_bytes: self.settings.reply_max_bytes }
+        Limits::configured(deadline, self.settings.reply_max_bytes)
     }
 }
 
 impl Source for Docker {
     fn target(&self) -> &TargetName {
         &self.target
+    }
+
+    fn recalls(&self) -> &'static [&'static Kind] {
+        static KINDS: [&Kind; 1] = [&kinds::CONTAINER];
+        &KINDS
+    }
+
+    fn recalls_only_listed(&self) -> bool {
+        true
+    }
+
+    fn recall(&mut self, _kind: &'static Kind, entity: &EntityRecord) {
+        // An image may be gone by now: then nobody else knows its digests.
+        let Some(newest) = entity.versions.last() else { return };
+        if let (Some(AttributeValue::Text(id)), Some(AttributeValue::List(names))) =
+            (newest.attributes.get("image_id"), newest.attributes.get(kinds::IMAGE_DIGESTS))
+        {
+            self.digests.note(id, names.iter().map(String::as_str));
+        }
     }
 
     fn poll(&mut self, visit: Visit) -> BoxFuture<'_, Observed> {

@@ -60,6 +60,26 @@ pub struct Limits {
     pub deadline: Instant,
     /// Largest body, decompressed.
     pub reply_max_bytes: usize,
+    /// Whether that is the target's `reply_max` in the configuration, so that a larger reply can be let in there.
+    pub is_configured: bool,
+}
+
+impl Limits {
+    /// With a largest body that the configuration says.
+    pub fn configured(deadline: Instant, reply_max_bytes: usize) -> Limits {
+        Limits { deadline, reply_max_bytes, is_configured: true }
+    }
+
+    /// With a largest body that no real reply reaches.
+    pub fn fixed(deadline: Instant, reply_max_bytes: usize) -> Limits {
+        Limits { deadline, reply_max_bytes, is_configured: false }
+    }
+
+    /// The same for a reply that is smaller by its nature.
+    #[must_use]
+    pub fn at_most(self, bytes: usize) -> Limits {
+        if bytes < self.reply_max_bytes { Limits::fixed(self.deadline, bytes) } else { self }
+    }
 }
 
 /// A request that needs more than a path.

@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::attribution::Book;
+use super::host_names::HostNames;
 use super::http::{Credentials, Failure, Http, Limits, SetupError, Tls};
 use super::metric::{self, Facts, Growth, METRIC};
 use super::{Observed, Source, Visit};
@@ -24,7 +25,7 @@ mod changes;
 mod tests;
 mod wire;
 
-use changes::Before;
+use changes::{Before, Telling};
 use kinds::{MARATHON, MARATHON_APP};
 use wire::{App, Deployment, Info, Metric};
 
@@ -55,6 +56,8 @@ pub struct Settings {
     pub interval: Duration,
     /// Largest reply.
     pub reply_max_bytes: usize,
+    /// What the machines are called that its tasks ran on.
+    pub hosts: HostNames,
 }
 
 /// One Marathon: target `marathon/<name>`.
@@ -111,7 +114,7 @@ impl Marathon {
         /// What is left for taking the answer over.
         const MARGIN: Duration = Duration::from_millis(200);
         let deadline = Instant::now() + visit.timeout.saturating_sub(MARGIN.min(visit.timeout / 10));
-        let limits = Limits { deadline, reply_max_bytes: self.settings.reply_max_bytes };
+        let limits = Limits::configured(deadline, self.settings.reply_max_bytes);
         let mut first_failure: Option<Failure> = None;
         let count = self.instances.len();
         for turn in 0..count {
@@ -151,9 +154,11 @@ impl Marathon {
         for app in &apps {
             app.tasks().for_each(|task| self.book.note_app(task, &app.id));
         }
-        let cluster = self.settings.name.as_str();
+        let Settings { name: cluster, hosts, .. } = &self.settings;
+        let cluster = cluster.as_str();
         let now = Before::of(&apps, deployments.as_deref(), info.as_ref(), self.before.as_ref());
-        let events = changes::events(&self.target, cluster, visit, self.before.as_ref(), &now, &apps);
+        let events =
+            changes::events(Telling { target: &self.target, cluster, hosts }, visit, self.before.as_ref(), &now, &apps);
         self.before = Some(now);
 
         let length = |length: usize| Value::from(i64::try_from(length).ok());

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::attribution::Book;
+use super::host_names::HostNames;
 use super::http::{Credentials, Http, SetupError, Tls};
 use super::zookeeper::nodes::{Nodes, NodesSettings};
 use super::{Source, Visit};
@@ -100,6 +101,8 @@ pub struct Settings {
     pub in_flight_max: usize,
     /// Largest list of the leader.
     pub reply_max_bytes: usize,
+    /// What the machines of its agents are called.
+    pub hosts: HostNames,
 }
 
 /// Whether an address stands in the configuration.
@@ -126,6 +129,7 @@ impl Settings {
             metrics_interval: METRICS_INTERVAL,
             in_flight_max: IN_FLIGHT,
             reply_max_bytes: LIST_MAX_BYTES,
+            hosts: HostNames::default(),
         }
     }
 

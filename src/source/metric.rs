@@ -48,6 +48,7 @@ pub static METRIC: Kind = Kind {
             headline: true,
             additive: true,
             high_water: false,
+            untold_is_none: false,
         },
         Column {
             name: "counted_total",
@@ -59,6 +60,7 @@ pub static METRIC: Kind = Kind {
             headline: false,
             additive: true,
             high_water: false,
+            untold_is_none: false,
         },
     ],
     derived: &[Derived::new(

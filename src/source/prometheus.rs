@@ -149,7 +149,7 @@ impl Prometheus {
     async fn visit(&mut self, visit: Visit) -> Result<Observed, Failure> {
         // What is left of the timeout is for reading the page.
         let deadline = Instant::now() + visit.timeout.saturating_mul(9) / 10;
-        let limits = Limits { deadline, reply_max_bytes: self.settings.reply_max_bytes };
+        let limits = Limits::configured(deadline, self.settings.reply_max_bytes);
         let (body, format) = page(&self.http, &self.path, self.settings.credentials.as_ref(), limits).await?;
         let at = self.clock.now();
         let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);

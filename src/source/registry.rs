@@ -129,7 +129,7 @@ impl Registry {
     async fn visit(&mut self, visit: Visit) -> Observed {
         // What is left of the timeout is for handing over what has come.
         let deadline = Instant::now() + visit.timeout.saturating_mul(9) / 10;
-        let limits = Limits { deadline, reply_max_bytes: self.settings.reply_max_bytes };
+        let limits = Limits::fixed(deadline, self.settings.reply_max_bytes);
         match visit::visit(self, limits).await {
             Ok(visited) => observe::observe(self, visited),
             Err(failure) => {

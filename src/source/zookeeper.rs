@@ -258,7 +258,7 @@ impl Server {
         match &self.by {
             By::Admin(http) => {
                 let path = "/commands/monitor";
-                let reply = http.get_ok(path, Limits { deadline, reply_max_bytes: REPLY_MAX_BYTES }).await?;
+                let reply = http.get_ok(path, Limits::fixed(deadline, REPLY_MAX_BYTES)).await?;
                 let said = wire::parse_monitor(&reply.body).map_err(|refusal| refused(&http.url(path), &refusal))?;
                 Ok((said, u64::try_from(reply.body.len()).unwrap_or(u64::MAX)))
             }

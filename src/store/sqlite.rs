@@ -15,13 +15,18 @@ use self::read::During;
 use self::windows::Windows;
 use self::write::Writer;
 use super::{
-    Appended, Chains, Cutoffs, EntityQuery, EventQuery, EventRecord, Fetch, HoursFetch, Limits, Polls, Retained, Rolled,
-    Size, StoreError, TargetRecord, Upkeep, drawn_id,
+    Appended, Chains, CheckReport, Compacted, Cutoffs, EntityQuery, EventQuery, EventRecord, Fetch, ForeignSample,
+    HoursFetch, Import, Imported, Limits, OnProgress, Polls, Retained, Rolled, Size, Stats, StoreError, TargetRecord,
+    Upkeep, drawn_id,
 };
 use crate::model::{EntityRecord, Identity, Kind, Run, Snapshot, TargetName, TimeRange, Timestamp};
 
+mod backup;
 mod block;
+mod check;
 mod codec;
+mod compact;
+mod import;
 mod living;
 mod migrations;
 mod open;
@@ -32,6 +37,7 @@ mod rollup;
 mod samples;
 mod seal;
 mod sealed;
+mod stats;
 mod upkeep;
 mod windows;
 mod write;
@@ -245,6 +251,37 @@ impl Sqlite {
                 .during("keep a value of the store's own")?;
         }
         Ok(first.to_owned())
+    }
+
+    /// See [`super::Store::back_up`].
+    pub fn back_up(&self, to: &Path, progress: OnProgress<'_>) -> Result<CheckReport, StoreError> {
+        self.reading("copy the recording", |connection| backup::back_up(connection, to, self.kinds, progress))
+    }
+
+    /// See [`super::Store::check`].
+    pub fn check(&self, progress: OnProgress<'_>) -> Result<CheckReport, StoreError> {
+        self.reading("check the file", |connection| check::run(connection, self.kinds, progress))
+    }
+
+    /// See [`super::Store::stats`].
+    pub fn stats(&self, progress: OnProgress<'_>) -> Result<Stats, StoreError> {
+        let stats = self.reading("weigh the file", |connection| stats::run(connection, self.kinds, progress))?;
+        Ok(Stats { wal_bytes: self.size().wal_bytes, ..stats })
+    }
+
+    /// See [`super::Store::compact`].
+    pub fn compact(&self, now: Timestamp, progress: OnProgress<'_>) -> Result<Compacted, StoreError> {
+        compact::run(self, now, progress)
+    }
+
+    /// See [`super::Store::import`].
+    pub fn import(&self, import: &Import<'_>, samples: Vec<ForeignSample>) -> Result<Imported, StoreError> {
+        import::run(&mut *self.writer()?, &self.queries, &self.windows, import, samples)
+    }
+
+    /// See [`super::Store::end_import`].
+    pub fn end_import(&self, kind: &'static Kind) -> Result<(), StoreError> {
+        import::end(&mut *self.writer()?, kind)
     }
 
     /// See [`super::Store::size`].

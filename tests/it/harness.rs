@@ -4,10 +4,11 @@ pub(crate) mod http;
 pub(crate) mod machine;
 pub(crate) mod reaper;
 pub(crate) mod recorder;
+pub(crate) mod recording;
 pub(crate) mod seeded;
 pub(crate) mod table;
 pub(crate) mod time;
 
-pub(crate) use recorder::Recorder;
+pub(crate) use recorder::{Access, Recorder};
 pub(crate) use seeded::Served;
 pub(crate) use table::Table;

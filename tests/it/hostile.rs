@@ -9,7 +9,7 @@ use crate::harness::{Recorder, machine};
 
 /// A fault, the outcome of its poll, and what the message says.
 const EXPECTED: [(Fault, &str, &[&str]); 8] = [
-    (Fault::Huge, "too_large", &["/containers/json", "larger than"]),
+    (Fault::Huge, "too_large", &["/containers/json", "larger than 16777216 bytes", "raise `reply_max`"]),
     (Fault::NotJson, "malformed", &["/containers/json"]),
     (Fault::OtherShape, "malformed", &["/containers/json"]),
     (Fault::Cut, "unreachable", &["/containers/json"]),

@@ -73,10 +73,11 @@ impl<'a> Parameters<'a> {
         Ok(self.read("tz", parse_zone)?.unwrap_or(Zone::Utc))
     }
 
-    /// `start` and `end`; by default the hour before `end`, and now, to the whole second.
+    /// `start` and `end`; by default the hour before `end`, and now. Now is the whole second that ends next, so that
+    /// times are short and nothing recorded by now is left out.
     pub(super) fn range(&self, now: Timestamp, zone: Zone) -> Result<TimeRange, ParameterError> {
         let now = now.clamp(Timestamp::MIN, Timestamp::MAX);
-        let now = Timestamp::from_ms(now.ms().div_euclid(SECOND_MS).saturating_mul(SECOND_MS));
+        let now = next_second(now);
         let time = |text: &str| parse_time(text, now, zone);
         let (start, end) = (self.read("start", time)?, self.read("end", time)?);
         let resolved_end = end.unwrap_or(now);
@@ -100,6 +101,13 @@ impl<'a> Parameters<'a> {
             })
         })
     }
+}
+
+/// The whole second at or after an instant.
+fn next_second(at: Timestamp) -> Timestamp {
+    let floor_ms = at.ms().div_euclid(SECOND_MS).saturating_mul(SECOND_MS);
+    let next_ms = if floor_ms == at.ms() { floor_ms } else { floor_ms.saturating_add(SECOND_MS) };
+    Timestamp::from_ms(next_ms).min(Timestamp::MAX)
 }
 
 /// Takes `formulas` out of the parameters of a table: whether text that a spreadsheet would run is neutralised.

@@ -34,7 +34,11 @@ impl RangeRequest {
     /// The resolution of a range whose samples are all kept.
     pub(super) fn resolution_by_itself(&self) -> Resolution {
         let is_long = self.range.ms() >= BY_HOURS_MS_MIN;
-        if is_long && self.buckets_hold_hours() && self.are_fields_held() { Resolution::Hours } else { Resolution::Samples }
+        if is_long && self.buckets_hold_hours() && self.are_fields_held() {
+            Resolution::Hours
+        } else {
+            Resolution::Samples
+        }
     }
 
     /// The same request where samples are gone before an instant: by hours, if its buckets are made of them, and a step

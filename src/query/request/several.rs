@@ -10,9 +10,7 @@ use super::events::parse_words;
 use super::known::{ParameterError, listed, shown};
 use super::parse::Parameters;
 use super::time::{parse_duration, parse_time};
-use super::{
-    Agg, DIFF_PARAMETERS, FieldRequest, Label, RangeRequest, Resolution, SNAPSHOT_PARAMETERS, Step, Zone,
-};
+use super::{Agg, DIFF_PARAMETERS, FieldRequest, Label, RangeRequest, Resolution, SNAPSHOT_PARAMETERS, Step, Zone};
 
 /// Window of a comparison where none is asked for: long enough for a mean, short enough to be about one thing.
 const WINDOW_DEFAULT_MS: i64 = 30 * 60_000;
@@ -199,7 +197,8 @@ impl DiffRequest {
 
 type Pairs = Vec<(String, String)>;
 
-fn split(parameters: &[(String, String)], own: &[&str]) -> (Pairs, Pairs) {
+/// Parameters of the request's own, and all others.
+pub(super) fn split(parameters: &[(String, String)], own: &[&str]) -> (Pairs, Pairs) {
     parameters.iter().cloned().partition(|(name, _)| own.contains(&name.as_str()))
 }
 

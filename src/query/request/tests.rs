@@ -38,8 +38,8 @@ fn labels(query: &str) -> Option<Vec<String>> {
 #[test]
 fn defaults_are_the_last_hour_to_the_second_the_default_step_and_the_headline_fields() {
     let request = range("");
-    assert_eq!(format_bucket_time(request.range.end(), Zone::Utc), "2026-08-21T03:10:07Z");
-    assert_eq!(format_bucket_time(request.range.start(), Zone::Utc), "2026-08-21T02:10:07Z");
+    assert_eq!(format_bucket_time(request.range.end(), Zone::Utc), "2026-08-21T03:10:08Z");
+    assert_eq!(format_bucket_time(request.range.start(), Zone::Utc), "2026-08-21T02:10:08Z");
     assert_eq!(request.step, Step::Fixed(30_000));
     assert_eq!(request.edges.first(), Some(&request.range.start()));
     assert_eq!(request.edges.last(), Some(&request.range.end()));
@@ -48,6 +48,18 @@ fn defaults_are_the_last_hour_to_the_second_the_default_step_and_the_headline_fi
     assert_eq!(request.group_by, None);
     assert!(request.filter.is_trivial());
     assert!(!request.names_carry_agg);
+}
+
+#[test]
+fn a_range_from_a_moment_ago_until_now_is_one_and_now_leaves_nothing_out() {
+    for query in ["start=1787281807249", "start=1787281807.2&end=now", "start=2026-08-21T03:10:07.250Z"] {
+        let request = range(query);
+        assert_eq!(format_bucket_time(request.range.end(), Zone::Utc), "2026-08-21T03:10:08Z", "{query}");
+        assert!(request.range.end() > NOW);
+    }
+    let at_a_whole_second = Timestamp::from_ms(1_787_281_807_000);
+    let request = RangeRequest::parse(&CONTAINER, &[], at_a_whole_second, 10_000).unwrap();
+    assert_eq!(request.range.end(), at_a_whole_second);
 }
 
 #[test]

@@ -20,18 +20,20 @@ pub(super) struct Clues<'a> {
     pub(super) labels: &'a BTreeMap<String, String>,
 }
 
-/// `app`, `task`, `framework`, `agent` and `service`, as far as the clues tell.
+/// `app`, `task`, `framework`, `agent`, `service` and `stack`, as far as the clues tell.
 ///
 /// Mesos names a container `mesos-` + [agent id + `.`] + container id [+ `.executor`]; Marathon sets
-/// `MARATHON_APP_ID` and `MESOS_TASK_ID`; swarm and Compose leave labels.
+/// `MARATHON_APP_ID` and `MESOS_TASK_ID`; swarm, Compose and podman-compose leave labels.
 pub(super) fn attribute(clues: &Clues<'_>) -> Attributes {
     let env = |name: &str| clues.env.get(name).map(String::as_str);
     let label = |name: &str| clues.labels.get(name).map(String::as_str);
-    let compose = match (label("com.docker.compose.project"), label("com.docker.compose.service")) {
+    // Podman-compose writes its own label for the project, and Docker's for the service.
+    let project = label("com.docker.compose.project").or(label("io.podman.compose.project"));
+    let compose = match (project, label("com.docker.compose.service")) {
         (Some(project), Some(service)) => Some(format!("{project}/{service}")),
         (_, service) => service.map(str::to_owned),
     };
-    let found: [(&'static str, Option<String>); 5] = [
+    let found: [(&'static str, Option<String>); 6] = [
         ("app", env("MARATHON_APP_ID").or(label("MARATHON_APP_ID")).map(str::to_owned)),
         (
             "task",
@@ -44,6 +46,7 @@ pub(super) fn attribute(clues: &Clues<'_>) -> Attributes {
         ("framework", env("MESOS_FRAMEWORK_ID").or(label("MESOS_FRAMEWORK_ID")).map(str::to_owned)),
         ("agent", env("MESOS_SLAVE_ID").or(env("MESOS_AGENT_ID")).or(agent_in_name(clues.name)).map(str::to_owned)),
         ("service", label("com.docker.swarm.service.name").map(str::to_owned).or(compose)),
+        ("stack", label("com.docker.stack.namespace").or(project).map(str::to_owned)),
     ];
     found
         .into_iter()
@@ -93,8 +96,24 @@ mod tests {
             "shop-db-1",
             &[],
             &[("com.docker.compose.project", "shop"), ("com.docker.compose.service", "db")],
-            &[("service", "shop/db")],
+            &[("service", "shop/db"), ("stack", "shop")],
         );
         check("db", &[], &[("com.docker.compose.service", "db")], &[("service", "db")]);
+        check(
+            "shop_db_1",
+            &[],
+            &[("io.podman.compose.project", "shop"), ("com.docker.compose.service", "db")],
+            &[("service", "shop/db"), ("stack", "shop")],
+        );
+        check(
+            "shop_web.1.x",
+            &[],
+            &[
+                ("com.docker.stack.namespace", "shop"),
+                ("com.docker.swarm.service.name", "shop_web"),
+                ("com.docker.swarm.task.name", "shop_web.1.x"),
+            ],
+            &[("service", "shop_web"), ("stack", "shop"), ("task", "shop_web.1.x")],
+        );
     }
 }

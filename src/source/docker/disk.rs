@@ -67,7 +67,7 @@ impl DiskUsage {
             self.asked = Some(Instant::now());
             let engine = Arc::clone(engine);
             self.running = Some(Running(tokio::spawn(async move {
-                let limits = Limits { deadline: Instant::now() + TIMEOUT, reply_max_bytes };
+                let limits = Limits::configured(Instant::now() + TIMEOUT, reply_max_bytes);
                 engine.get("/system/df", limits, info::parse_disk).await
             })));
         }

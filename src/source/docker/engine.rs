@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use super::digests::ImageReply;
 use super::inspect::{self, Inspected};
 use super::list::{self, Listed};
 use super::stats::{self, Quirks, Stats};
@@ -133,7 +134,7 @@ impl Engine {
         clock: &Clock,
         limits: Limits,
     ) -> Vec<Fetched<Option<Stats>>> {
-        let limits = Limits { reply_max_bytes: limits.reply_max_bytes.min(STATS_MAX_BYTES), ..limits };
+        let limits = limits.at_most(STATS_MAX_BYTES);
         // Podman ignores it, and engines before it would take the argument for nothing as well.
         let has_one_shot = self.version >= version::ONE_SHOT_FROM && !self.quirks.is_podman;
         let (one_shot, concurrency) =
@@ -171,6 +172,33 @@ impl Engine {
             Err(failure) => Err(failure),
         };
         (bytes, result)
+    }
+
+    /// By what registries know many images, asked for at once under the bounds; None of one that is gone.
+    pub(super) async fn image_digests(
+        &self,
+        ids: &[&str],
+        bounds: &Bounds,
+        clock: &Clock,
+        limits: Limits,
+    ) -> Vec<Fetched<Option<ImageReply>>> {
+        let one = |id: &str| {
+            let path = self.path(&format!("/images/{id}/json"));
+            async move {
+                let reply = match self.http.get(&path, limits).await {
+                    Ok(reply) if reply.status == 404 => return (0, Ok(None)),
+                    Ok(reply) => reply,
+                    Err(failure) => return (0, Err(failure)),
+                };
+                let bytes = reply.body.len();
+                let result = match self.http.check_status(&path, &reply) {
+                    Ok(()) => json(&self.http, &path, &reply).map(Some),
+                    Err(failure) => Err(failure),
+                };
+                (bytes, result)
+            }
+        };
+        many(ids, &bounds.at_most(INSPECT_CONCURRENCY), clock, limits.deadline, one).await
     }
 
     /// Inspects many containers at once under the bounds, as [`Engine::stats`].

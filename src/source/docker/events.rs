@@ -68,6 +68,8 @@ pub(super) enum Happening {
     },
     ImageUntagged,
     ImageDeleted,
+    /// Pushed: it may have a digest now, which is no event of ours.
+    ImagePushed,
 }
 
 /// An event as an engine told it.
@@ -157,6 +159,7 @@ fn of_image(action: &str, id: &str) -> Option<Happening> {
         // Podman tells of a pull at every start, of an image without an id that it has had all along.
         "pull" if id.is_empty() => return None,
         "tag" | "pull" | "load" | "import" => Happening::ImageTagged { how: action.to_owned() },
+        "push" => Happening::ImagePushed,
         "untag" => Happening::ImageUntagged,
         "delete" | "remove" => Happening::ImageDeleted,
         _ => return None,
@@ -176,7 +179,10 @@ impl Told {
 
     /// Whether it is about a container.
     pub(super) fn is_of_container(&self) -> bool {
-        !matches!(self.happening, Happening::ImageTagged { .. } | Happening::ImageUntagged | Happening::ImageDeleted)
+        !matches!(
+            self.happening,
+            Happening::ImageTagged { .. } | Happening::ImageUntagged | Happening::ImageDeleted | Happening::ImagePushed
+        )
     }
 
     /// The container's facts as far as the event tells them.
@@ -252,7 +258,7 @@ impl Told {
             }
             Happening::Renamed { from } => ("container_renamed", Severity::Info, format!("was {from} before")),
             Happening::Removed => ("container_removed", Severity::Info, "was removed".to_owned()),
-            Happening::Changed => return None,
+            Happening::Changed | Happening::ImagePushed => return None,
             Happening::ImageTagged { how } if how == "tag" => ("image_tagged", Severity::Info, "was tagged".to_owned()),
             Happening::ImageTagged { how } => ("image_tagged", Severity::Info, format!("came by {how}")),
             Happening::ImageUntagged => ("image_untagged", Severity::Info, "lost a tag".to_owned()),

@@ -166,7 +166,7 @@ pub(super) fn spawn(engine: Arc<Engine>, inbox: Arc<Inbox>, reply_max_bytes: usi
 
 /// Reads one connection to its end; true if anything came.
 async fn read(engine: &Engine, inbox: &Inbox, reply_max_bytes: usize) -> bool {
-    let limits = Limits { deadline: Instant::now() + ANSWER_TIMEOUT, reply_max_bytes };
+    let limits = Limits::configured(Instant::now() + ANSWER_TIMEOUT, reply_max_bytes);
     // That events cannot be had shows in polls of the same engine; they fail or say so themselves.
     let Ok(mut lines) = engine.http.lines(&path(engine, inbox.since_ns()), limits).await else { return false };
     let mut came = false;
@@ -190,7 +190,7 @@ async fn take_in(engine: &Engine, inbox: &Inbox, told: Told, reply_max_bytes: us
     if !inbox.put(told, Instant::now()) || !may_be_gone_soon {
         return;
     }
-    let limits = Limits { deadline: Instant::now() + INSPECT_TIMEOUT, reply_max_bytes };
+    let limits = Limits::configured(Instant::now() + INSPECT_TIMEOUT, reply_max_bytes);
     if let (_, Ok(Some(inspected))) = engine.inspect(&id, limits).await {
         inbox.put_found(id, inspected);
     }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use tokio::time::Instant;
 
+use super::digests::Digests;
 use super::events::{Happening, Told};
 use super::inspect::Inspected;
 use crate::model::{Attributes, Identity, Observation, Timestamp};
@@ -79,6 +80,7 @@ impl Gone {
         host: &str,
         clock_offset_ms: i64,
         environment: &[String],
+        digests: &Digests,
     ) -> Vec<Observation> {
         let mut observations = Vec::new();
         self.0.retain(|id, entry| {
@@ -86,7 +88,7 @@ impl Gone {
                 return true;
             }
             if !is_listed(id) {
-                observations.push(entry.observation(id, was_known(id), host, clock_offset_ms, environment));
+                observations.push(entry.observation(id, was_known(id), host, clock_offset_ms, environment, digests));
             }
             false
         });
@@ -102,6 +104,7 @@ impl Entry {
         host: &str,
         clock_offset_ms: i64,
         environment: &[String],
+        digests: &Digests,
     ) -> Observation {
         let ours = |at: Timestamp| at.plus_ms(clock_offset_ms.saturating_neg());
         let mut attributes = match &self.found {
@@ -121,6 +124,7 @@ impl Entry {
         if self.is_oom_killed {
             attributes.insert("oom_killed", true.into());
         }
+        digests.add_to(&mut attributes);
         Observation {
             identity: Identity::new([host, id]),
             // Of one that was seen before more is known than events tell.

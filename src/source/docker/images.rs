@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::engine::Engine;
 use super::inspect::Facts;
 use super::kinds::IMAGE_KIND;
-use super::wire::Count;
+use super::wire::{Count, bare};
 use super::{Settings, deadline, failed, version};
 use crate::clock::Clock;
 use crate::model::{Attributes, Identity, KindBatch, Observation, Outcome, Sample, TargetName, Timestamp, Value};
@@ -82,7 +82,7 @@ impl Images {
     }
 
     async fn visit(&mut self, visit: Visit) -> Observed {
-        let limits = Limits { deadline: deadline(visit), reply_max_bytes: self.settings.reply_max_bytes };
+        let limits = Limits::configured(deadline(visit), self.settings.reply_max_bytes);
         match self.observe(limits).await {
             Ok(observed) => observed,
             Err(failure) => {
@@ -139,11 +139,6 @@ impl Source for Images {
     fn poll(&mut self, visit: Visit) -> BoxFuture<'_, Observed> {
         Box::pin(self.visit(visit))
     }
-}
-
-/// An id without the name of its digest, which podman's `/system/df` leaves out.
-fn bare(id: &str) -> &str {
-    id.strip_prefix("sha256:").unwrap_or(id)
 }
 
 fn observation(host: &str, image: &Listed, sized: Option<&Sized>, at: Timestamp) -> Observation {

@@ -8,6 +8,11 @@ use crate::model::{Attribute, AttributeType, Column, Derived, Formula, Key, Kind
 const HOST: Key = Key { name: "host", help: "The engine's name in the configuration." };
 const CONTAINER_ID: Key = Key { name: "id", help: "The container's id, 64 hexadecimal digits." };
 
+/// Attribute of `container`: the digest of its image.
+pub(super) const IMAGE_DIGEST: &str = "image_digest";
+/// Attribute of `container`: all digests of its image.
+pub(super) const IMAGE_DIGESTS: &str = "image_digests";
+
 const fn fact(name: &'static str, ty: AttributeType, help: &'static str) -> Attribute {
     Attribute::new(name, ty, help)
 }
@@ -22,6 +27,9 @@ const AGENT: Attribute = fact("agent", AttributeType::Text, "The Mesos agent tha
 const SERVICE: Attribute =
     fact("service", AttributeType::Text, "The swarm service, or Compose project and service, of the container.");
 
+const STACK: Attribute =
+    fact("stack", AttributeType::Text, "The swarm stack, or Compose project, that the container is a part of.");
+
 /// One container, from its creation to its removal.
 pub static CONTAINER: Kind = Kind {
     name: "container",
@@ -31,6 +39,18 @@ pub static CONTAINER: Kind = Kind {
         NAME,
         IMAGE,
         fact("image_id", AttributeType::Text, "The image's content id."),
+        fact(
+            IMAGE_DIGEST,
+            AttributeType::Text,
+            "The digest by which the registry of `image` knows the image; kept when the image is untagged or deleted.",
+        )
+        .late(),
+        fact(
+            IMAGE_DIGESTS,
+            AttributeType::List,
+            "All digests by which registries know the image, as repository@digest.",
+        )
+        .late(),
         fact(
             "state",
             AttributeType::Text,
@@ -48,6 +68,7 @@ pub static CONTAINER: Kind = Kind {
         FRAMEWORK,
         AGENT,
         SERVICE,
+        STACK,
         fact("labels", AttributeType::Map, "Labels, its own and its image's."),
         fact(
             "env",
@@ -65,8 +86,14 @@ pub static CONTAINER: Kind = Kind {
         fact("privileged", AttributeType::Boolean, "Whether it runs with all privileges."),
         fact("cpuset_cpus", AttributeType::Text, "The CPUs it may run on; absent where all."),
         fact("cpu_limit_cores", AttributeType::Number, "NanoCpus, or quota / period; absent without a limit."),
+        fact(
+            "cpu_allocated_cores",
+            AttributeType::Number,
+            "CPUs that Mesos allocated to its task; absent where it is none's.",
+        ),
         fact("cpu_reserved_cores", AttributeType::Number, "CpuShares / 1024; absent where not set."),
         fact("memory_max_bytes", AttributeType::Integer, "Memory limit as configured; absent without one."),
+        fact("memory_allocated_bytes", AttributeType::Integer, "Memory that Mesos allocated to its task."),
         fact("memory_reserved_bytes", AttributeType::Integer, "Soft memory limit; absent without one."),
         fact("swap_max_bytes", AttributeType::Integer, "MemorySwap - Memory; absent without a limit."),
         fact("pids_limit", AttributeType::Integer, "Most processes; absent without a limit."),
@@ -125,7 +152,8 @@ pub static CONTAINER: Kind = Kind {
             "bytes",
             0,
             "Page cache that can be dropped first (v1 total_inactive_file, v2 inactive_file).",
-        ),
+        )
+        .untold_is_none(),
         Column::gauge("memory_swap_bytes", "memory_swap_bytes", "bytes", 0, "Swap used (v1 total_swap)."),
         Column::gauge(
             "memory_mapped_file_bytes",
@@ -234,7 +262,8 @@ pub static CONTAINER: Kind = Kind {
         Derived::new(
             "memory_working_set_bytes",
             "bytes",
-            "Memory in use without page cache that can be dropped: usage - inactive_file, at least 0.",
+            "Memory in use without page cache that can be dropped: usage - inactive_file, at least 0; usage where no \
+             inactive_file is told (podman), as docker stats has it.",
             Formula::Remainder { of: "memory_usage_bytes", less: "memory_inactive_file_bytes" },
         )
         .headline(),
@@ -351,7 +380,7 @@ pub static CONTAINER_INTERFACE: Kind = Kind {
     name: "container_interface",
     help: "A network interface of a running container that has a network of its own.",
     identity: &[HOST, CONTAINER_ID, Key { name: "interface", help: "The interface's name inside, such as eth0." }],
-    attributes: &[NAME, IMAGE, APP, TASK, FRAMEWORK, AGENT, SERVICE],
+    attributes: &[NAME, IMAGE, APP, TASK, FRAMEWORK, AGENT, SERVICE, STACK],
     columns: &[
         Column::counter("receive_bytes_total", "receive_bytes", "bytes", 0, "Bytes received."),
         Column::counter("receive_packets_total", "receive_packets", "", 0, "Packets received."),
@@ -392,7 +421,7 @@ pub static CONTAINER_DEVICE: Kind = Kind {
     name: "container_device",
     help: "A block device that a running container has used.",
     identity: &[HOST, CONTAINER_ID, Key { name: "device", help: "The device's numbers, major:minor." }],
-    attributes: &[NAME, IMAGE, APP, TASK, FRAMEWORK, AGENT, SERVICE],
+    attributes: &[NAME, IMAGE, APP, TASK, FRAMEWORK, AGENT, SERVICE, STACK],
     columns: &[
         Column::counter("read_bytes_total", "read_bytes", "bytes", 0, "Bytes read."),
         Column::counter("read_ops_total", "read_ops", "", 0, "Reads."),

@@ -12,7 +12,7 @@ use crate::model::{Attributes, Class, Timestamp, Value};
 use crate::source::attribution::Belongs;
 
 /// Attributes that a container's interfaces and devices carry too.
-const SHARED_WITH_PARTS: [&str; 7] = ["name", "image", "app", "task", "framework", "agent", "service"];
+const SHARED_WITH_PARTS: [&str; 8] = ["name", "image", "app", "task", "framework", "agent", "service", "stack"];
 
 /// A container that was in the last list.
 #[derive(Debug, Default)]
@@ -33,6 +33,8 @@ pub(super) struct Known {
     sampled_life: Option<Timestamp>,
     /// What other sources knew of it when its facts were last asked for.
     pub(super) belongs: Option<Belongs>,
+    /// How many digests its image was known by when its facts were last told.
+    pub(super) digests: usize,
     /// Attributes of its parts.
     pub(super) shared: Attributes,
     /// Interfaces and devices that have been given their attributes.

@@ -6,17 +6,19 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Docker;
+use super::digests::Digests;
 use super::engine::{Engine, Fetched};
 use super::follow::EVENTS_WAITING_MAX;
 use super::inspect::attributes_of_listed;
 use super::kinds::{CONTAINER, CONTAINER_DEVICE, CONTAINER_INTERFACE, ENGINE};
 use super::known::{Known, Network};
-use super::list::State;
+use super::list::{Listed, State};
 use super::offset::{self, Reading};
 use super::poll::{Answers, Facts, Seen};
 use super::stats::Stats;
 use crate::model::{
-    AttributeValue, Event, Identity, Kind, KindBatch, Observation, Outcome, Sample, Severity, Timestamp, Value,
+    AttributeValue, Attributes, Event, Identity, Kind, KindBatch, Observation, Outcome, Sample, Severity, Timestamp,
+    Value,
 };
 use crate::source::attribution::{Belongs, Book};
 use crate::source::{Observed, Visit};
@@ -29,6 +31,7 @@ struct Building<'a> {
     names: HashMap<Box<str>, String>,
     is_podman: bool,
     book: Option<&'a Book>,
+    digests: &'a Digests,
     containers: Vec<Observation>,
     interfaces: Vec<Observation>,
     devices: Vec<Observation>,
@@ -42,6 +45,8 @@ struct Building<'a> {
 pub(super) fn observe(docker: &mut Docker, engine: &Arc<Engine>, visit: Visit, answers: Answers) -> Observed {
     let mut bytes = answers.bytes;
     settle_clock(docker, &answers, visit);
+    let mut digests = std::mem::take(&mut docker.digests);
+    digests.retain(answers.seen.iter().filter_map(|seen| seen.listed.image_id.as_deref()));
     let mut building = Building {
         host: &docker.settings.name,
         environment: &docker.settings.environment,
@@ -49,6 +54,7 @@ pub(super) fn observe(docker: &mut Docker, engine: &Arc<Engine>, visit: Visit, a
         names: names(&answers.seen),
         is_podman: engine.quirks.is_podman,
         book: docker.book.as_deref(),
+        digests: &digests,
         containers: Vec::with_capacity(answers.seen.len()),
         interfaces: Vec::new(),
         devices: Vec::new(),
@@ -65,6 +71,9 @@ pub(super) fn observe(docker: &mut Docker, engine: &Arc<Engine>, visit: Visit, a
         now.insert(id, known);
     }
     docker.known = now;
+    for (what, failure) in answers.missed {
+        building.miss(what, Some(failure.message));
+    }
     let ended = docker.gone.settle(
         answers.listed_at,
         |id| docker.known.contains_key(id),
@@ -72,6 +81,7 @@ pub(super) fn observe(docker: &mut Docker, engine: &Arc<Engine>, visit: Visit, a
         building.host,
         building.offset_ms,
         building.environment,
+        building.digests,
     );
     building.containers.extend(ended);
 
@@ -102,6 +112,7 @@ pub(super) fn observe(docker: &mut Docker, engine: &Arc<Engine>, visit: Visit, a
     }
 
     let Building { containers, interfaces, devices, missing, error, has_all_stats, .. } = building;
+    docker.digests = digests;
     let batch = |kind: &'static Kind, complete, observations| KindBatch { kind, complete, observations };
     let has_engine = !engines.is_empty();
     Observed {
@@ -200,6 +211,12 @@ impl Building<'_> {
         self.error = self.error.take().or(why);
     }
 
+    fn of_listed(&self, listed: &Listed) -> Attributes {
+        let mut attributes = attributes_of_listed(listed);
+        self.digests.add_to(&mut attributes);
+        attributes
+    }
+
     /// Observes one container and gives what is remembered of it.
     fn container(&mut self, seen: Seen, before: Option<Known>) -> Known {
         let is_new = before.is_none();
@@ -215,18 +232,20 @@ impl Building<'_> {
                 let name_of = |id: &str| self.names.get(id).cloned();
                 let mut attributes = inspected.attributes(self.offset_ms, self.environment, name_of);
                 known.belongs = self.book.and_then(|book| book.of_name(seen.listed.name()));
-                for (name, text) in known.belongs.iter().flat_map(Belongs::named) {
+                for (name, value) in known.belongs.iter().flat_map(Belongs::named) {
                     // What the container itself tells goes before what others tell of it.
-                    attributes.entry(name).or_insert_with(|| text.into());
+                    attributes.entry(name).or_insert(value);
                 }
+                self.digests.add_to(&mut attributes);
+                known.digests = self.digests.count(seen.listed.image_id.as_deref());
                 known.note_inspected(&inspected, &attributes);
                 Some(attributes)
             }
-            Facts::Gone => is_new.then(|| attributes_of_listed(&seen.listed)),
+            Facts::Gone => is_new.then(|| self.of_listed(&seen.listed)),
             Facts::Missing(why) => {
                 known.is_stale = true;
                 self.miss(format!("facts of {shown}"), why);
-                is_new.then(|| attributes_of_listed(&seen.listed))
+                is_new.then(|| self.of_listed(&seen.listed))
             }
         };
         if is_new

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::digests::{Digests, ImageReply};
 use super::engine::{Engine, Fetched};
 use super::follow::{self, Inbox};
 use super::info::{self, Info};
@@ -57,6 +58,8 @@ pub(super) struct Answers {
     /// When the list was asked for.
     pub(super) listed_at: Instant,
     pub(super) info: Fetched<Info>,
+    /// Images whose digests did not come.
+    pub(super) missed: Vec<(String, Failure)>,
     pub(super) bytes: u64,
 }
 
@@ -86,15 +89,25 @@ async fn ask(docker: &mut Docker, visit: Visit, limits: Limits) -> Result<(Arc<E
     let is_attributed_anew = |line: &Listed, known: &Known| {
         docker.book.as_ref().is_some_and(|book| book.of_name(line.name()) != known.belongs)
     };
+    let has_more_digests = |docker: &Docker, line: &Listed| {
+        let told = docker.known.get(&line.id).map(|known| known.digests);
+        told.is_some_and(|told| docker.digests.count(line.image_id.as_deref()) > told)
+    };
     let changed = ids(&listed, |line| {
         docker.known.get(&line.id).is_none_or(|known| known.is_changed(line) || is_attributed_anew(line, known))
+            || has_more_digests(docker, line)
     });
+    let used = listed.iter().filter_map(|line| line.image_id.as_deref());
+    let images = docker.digests.due(used, listed_at, docker.settings.images_interval);
     let facts_at = Instant::now();
-    let (stats, inspected, info) = tokio::join!(
+    let (stats, inspected, info, images_told) = tokio::join!(
         engine.stats(&running, &docker.bounds, &docker.clock, first),
         engine.inspect_all(&changed, &docker.bounds, &docker.clock, first),
         ask_info(docker, &engine, first),
+        engine.image_digests(&images, &docker.bounds, &docker.clock, first),
     );
+    bytes += images_told.iter().map(|one| one.bytes).sum::<usize>();
+    let missed = take_digests(&mut docker.digests, images_told, &images, listed_at);
     bytes += stats.iter().map(|one| one.bytes).sum::<usize>();
     bytes += inspected.iter().map(|one| one.bytes).sum::<usize>() + info.bytes;
     let mut stats = by_id(stats, &running);
@@ -104,14 +117,16 @@ async fn ask(docker: &mut Docker, visit: Visit, limits: Limits) -> Result<(Arc<E
     // A restart after the list shows in the numbers or in an event; what is handed over must know of it.
     let told = take_mail(docker);
     let again = ids(&listed, |line| {
-        is_outdated(
-            line,
-            facts.get(&line.id),
-            stats.get(&line.id),
-            docker.known.get(&line.id),
-            told.get(&line.id),
-            facts_at,
-        )
+        let is_asked = facts.contains_key(&line.id);
+        (!is_asked && has_more_digests(docker, line))
+            || is_outdated(
+                line,
+                facts.get(&line.id),
+                stats.get(&line.id),
+                docker.known.get(&line.id),
+                told.get(&line.id),
+                facts_at,
+            )
     });
     let second = engine.inspect_all(&again, &docker.bounds, &docker.clock, limits).await;
     bytes += second.iter().map(|one| one.bytes).sum::<usize>();
@@ -127,7 +142,7 @@ async fn ask(docker: &mut Docker, visit: Visit, limits: Limits) -> Result<(Arc<E
         })
         .collect();
     let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-    Ok((engine, Answers { seen, listed_at, info, bytes }))
+    Ok((engine, Answers { seen, listed_at, info, missed, bytes }))
 }
 
 /// The engine, asked who it is if that is not known, with its events followed.
@@ -200,6 +215,28 @@ fn take_facts(facts: &mut HashMap<Box<str>, Facts>, fetched: Vec<Fetched<Option<
     }
 }
 
+/// Writes down what came of asking for images; gives those that could not be had: they are asked for again.
+fn take_digests(
+    digests: &mut Digests,
+    told: Vec<Fetched<Option<ImageReply>>>,
+    ids: &[&str],
+    at: Instant,
+) -> Vec<(String, Failure)> {
+    let mut missed = Vec::new();
+    for one in told {
+        let Some(id) = ids.get(one.index) else { continue };
+        match one.result {
+            Ok(reply) => {
+                let names = reply.and_then(|reply| reply.digests).unwrap_or_default();
+                digests.note(id, names.iter().map(String::as_str));
+                digests.note_asked(id, at);
+            }
+            Err(failure) => missed.push((format!("digests of image {id}"), failure)),
+        }
+    }
+    missed
+}
+
 /// Moves what came into what is kept until a visit hands it over. Gives, by container, when its last event was read.
 fn take_mail(docker: &mut Docker) -> HashMap<Box<str>, Instant> {
     let Some(inbox) = &docker.inbox else { return HashMap::new() };
@@ -211,6 +248,8 @@ fn take_mail(docker: &mut Docker) -> HashMap<Box<str>, Instant> {
         if arrived.told.is_of_container() {
             docker.gone.note(&arrived.told, arrived.at);
             last.insert(arrived.told.id.clone(), arrived.at);
+        } else {
+            docker.digests.ask_again();
         }
         if docker.events.len() >= EVENTS_KEPT_MAX {
             docker.events.pop_front();

@@ -8,6 +8,7 @@ mod attributed;
 mod described;
 mod following;
 mod quirks;
+mod reach;
 mod real;
 mod recorded;
 mod visits;

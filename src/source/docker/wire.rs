@@ -83,6 +83,11 @@ pub(crate) fn parse_time(text: &str) -> Option<Timestamp> {
     DateTime::parse_from_rfc3339(text).ok().map(|at| Timestamp::from_ms(at.timestamp_millis()))
 }
 
+/// An image's id without the name of its digest, which podman leaves out in some places.
+pub(super) fn bare(id: &str) -> &str {
+    id.strip_prefix("sha256:").unwrap_or(id)
+}
+
 /// Text that is null, absent or empty where it says nothing.
 pub(super) fn said(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())

@@ -80,7 +80,7 @@ impl Exporter {
 
     async fn visit(&mut self, visit: Visit) -> Result<Observed, Failure> {
         let deadline = Instant::now() + visit.timeout.saturating_mul(9) / 10;
-        let limits = Limits { deadline, reply_max_bytes: REPLY_MAX_BYTES };
+        let limits = Limits::fixed(deadline, REPLY_MAX_BYTES);
         let (body, format) = page(&self.http, &self.path, self.settings.credentials.as_ref(), limits).await?;
         let at = self.clock.now();
         let machine = Machine::read(&String::from_utf8_lossy(&body), format);

@@ -192,7 +192,7 @@ impl Canned {
             return Err(Failure::timeout(&url));
         }
         if reply.body.len() > limits.reply_max_bytes {
-            return Err(Failure::too_large(&url, limits.reply_max_bytes));
+            return Err(Failure::too_large(&url, limits));
         }
         Ok(Reply { status: reply.status, headers: reply.headers, body: reply.body })
     }

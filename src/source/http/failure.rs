@@ -8,7 +8,7 @@ use std::io;
 
 use tokio_rustls::rustls;
 
-use super::Reply;
+use super::{Limits, Reply};
 use crate::model::Outcome;
 
 /// How much of a strange reply is quoted: enough to recognise a proxy's page.
@@ -50,11 +50,13 @@ impl Failure {
         )
     }
 
-    pub(super) fn too_large(url: &str, max_bytes: usize) -> Failure {
-        Failure::new(
-            Outcome::TooLarge,
-            format!("GET {url}: the reply is larger than {max_bytes} bytes; raise the limit if that is expected"),
-        )
+    pub(super) fn too_large(url: &str, limits: Limits) -> Failure {
+        let max_bytes = limits.reply_max_bytes;
+        let advice = match limits.is_configured {
+            true => "; raise `reply_max` of this source if that is expected",
+            false => ", which no such reply should be",
+        };
+        Failure::new(Outcome::TooLarge, format!("GET {url}: the reply is larger than {max_bytes} bytes{advice}"))
     }
 
     pub(super) fn malformed(url: &str, body: &[u8], cause: &serde_json::Error) -> Failure {

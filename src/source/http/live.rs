@@ -111,7 +111,7 @@ impl Live {
         request: reqwest::RequestBuilder,
         limits: Limits,
     ) -> Result<Reply, Failure> {
-        match timeout_at(limits.deadline, self.whole(method, path, request, limits.reply_max_bytes)).await {
+        match timeout_at(limits.deadline, self.whole(method, path, request, limits)).await {
             Ok(reply) => reply,
             Err(_) => Err(Failure::timeout(&self.shown(path))),
         }
@@ -122,11 +122,12 @@ impl Live {
         method: &str,
         path: &str,
         request: reqwest::RequestBuilder,
-        max_bytes: usize,
+        limits: Limits,
     ) -> Result<Reply, Failure> {
         let failed = |error: reqwest::Error| Failure::of_client(method, &self.shown(path), &error);
         let mut response = request.send().await.map_err(failed)?;
-        let too_large = || Failure::too_large(&self.shown(path), max_bytes);
+        let max_bytes = limits.reply_max_bytes;
+        let too_large = || Failure::too_large(&self.shown(path), limits);
         // A reply to HEAD announces the length that the body would have.
         let announced = match method {
             "HEAD" => 0,

@@ -13,7 +13,7 @@ use crate::model::Outcome;
 const MAX_BYTES: usize = 64 * 1024;
 
 fn limits(timeout: Duration) -> Limits {
-    Limits { deadline: Instant::now() + timeout, reply_max_bytes: MAX_BYTES }
+    Limits::fixed(Instant::now() + timeout, MAX_BYTES)
 }
 
 /// A server on loopback that reads a request and then does what it is told.

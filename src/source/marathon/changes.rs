@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::wire::{App, Deployment, Info, TaskFailure, parse_time};
 use crate::model::{AttributeValue, Event, Identity, Severity, TargetName, Timestamp};
 use crate::source::Visit;
+use crate::source::host_names::HostNames;
 
 /// How old a failure may be at the first visit to be told: what a restart of the recorder may have missed. Told twice
 /// it is one event.
@@ -58,14 +59,13 @@ impl Before {
 
 /// Everything that changed since the visit before; at the first one only failures of late.
 pub(super) fn events(
-    target: &TargetName,
-    cluster: &str,
+    telling: Telling<'_>,
     visit: Visit,
     before: Option<&Before>,
     now: &Before,
     apps: &[App],
 ) -> Vec<Event> {
-    let telling = Telling { target, cluster };
+    let Telling { target, cluster, .. } = telling;
     let mut events = Vec::new();
     for app in apps {
         let told = before.and_then(|before| before.apps.get(&app.id)?.failure.as_ref());
@@ -119,9 +119,12 @@ fn version_time(app: &AppBefore) -> Option<Timestamp> {
     parse_time(app.version.as_deref()?)
 }
 
-struct Telling<'a> {
-    target: &'a TargetName,
-    cluster: &'a str,
+/// Who tells, and what machines are called.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Telling<'a> {
+    pub(super) target: &'a TargetName,
+    pub(super) cluster: &'a str,
+    pub(super) hosts: &'a HostNames,
 }
 
 impl Telling<'_> {
@@ -227,7 +230,7 @@ impl Telling<'_> {
                 ("task", Some(failure.task_id.as_str().into())),
                 ("state", Some(state.into())),
                 ("message", text(&failure.message)),
-                ("host", text(&failure.host)),
+                ("host", text(&failure.host.as_deref().map(|host| self.hosts.name_of(host).to_owned()))),
                 ("agent", text(&failure.slave_id)),
                 ("version", text(&failure.version)),
             ]),

@@ -43,6 +43,7 @@ impl World {
             credentials: None,
             interval: INTERVAL,
             reply_max_bytes: REPLY_MAX_BYTES,
+            hosts: HostNames::new([("10.0.0.9".to_owned(), "node-9".to_owned())]),
         };
         let servers = (0..instances).map(|index| {
             let canned = Canned::new();
@@ -126,7 +127,7 @@ async fn changes_are_events_with_marathons_own_times() {
     assert!(observed.batches[1].complete, "so that /b has its end");
 
     let failure = r#","tasksUnhealthy":1,"lastTaskFailure":{"appId":"/a","taskId":"a.t1","state":"TASK_FAILED",
-        "message":"Command exited with status 1","host":"node-1","timestamp":"2026-11-20T21:19:40.000Z"}"#;
+        "message":"Command exited with status 1","host":"10.0.0.9","timestamp":"2026-11-20T21:19:40.000Z"}"#;
     let scaled = app("/a", 5, v3, failure).replace(r#""tasksUnhealthy":0"#, r#""was":0"#);
     world.server(0).set(APPS, apps(&[scaled, app("/c", 1, v2, "")]));
     world.server(0).set("/v2/deployments", CannedReply::ok("[]"));
@@ -143,6 +144,7 @@ async fn changes_are_events_with_marathons_own_times() {
         ]
     );
     assert_eq!(observed.events[0].at, wire::parse_time("2026-11-20T21:19:40.000Z").unwrap());
+    assert_eq!(observed.events[0].details["host"], "node-9".into(), "as `[hosts]` calls it");
     assert_eq!(told(&world.poll().await.events), Vec::<String>::new(), "told once");
 }
 

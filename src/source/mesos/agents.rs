@@ -23,6 +23,7 @@ use super::{Settings, Trust, deadline};
 use crate::clock::Clock;
 use crate::model::{Attributes, Identity, KindBatch, Observation, Outcome, Sample, TargetName, Timestamp, Value};
 use crate::source::attribution::{Belongs, Book};
+use crate::source::host_names::HostNames;
 use crate::source::http::{Failure, Limits, SetupError};
 use crate::source::{Observed, Source, Visit};
 
@@ -113,7 +114,7 @@ impl Agents {
         } else if !self.are_listed {
             return Observed::failed(Outcome::Unreachable, "no leading master has told yet which agents there are");
         }
-        let limits = Limits { deadline: deadline(visit), reply_max_bytes: super::METRICS_MAX_BYTES };
+        let limits = Limits::fixed(deadline(visit), super::METRICS_MAX_BYTES);
         let now = Instant::now();
         for visited in self.processes.values_mut() {
             if visited.may_be_measured(now) {
@@ -189,7 +190,7 @@ impl Agents {
                         // Not answering is not the end of it: the leader knows it still.
                         agents.push(Observation {
                             identity: Identity::new([self.settings.name.as_str(), agent.id.as_str()]),
-                            attributes: Some(agent_attributes(agent)),
+                            attributes: Some(agent_attributes(agent, &self.settings.hosts)),
                             ended: None,
                             sample: None,
                         });
@@ -202,8 +203,9 @@ impl Agents {
             if let Some(before_ms) = visited.process.note_clock(&answer.came) {
                 observed.events.push(events::clock_offset(&self.target, visit, &visited.process, before_ms));
             }
-            let host = Observing { cluster: &self.settings.name, book: &self.book, shared: &self.shared };
-            let seen = host.agent(visited, answer, &shown);
+            let Settings { name: cluster, hosts, .. } = &*self.settings;
+            let observing = Observing { cluster, hosts, book: &self.book, shared: &self.shared };
+            let seen = observing.agent(visited, answer, &shown);
             has_all &= seen.is_whole;
             observed.missing.extend(seen.missing);
             agents.extend(seen.agent);
@@ -266,6 +268,7 @@ struct Seen {
 /// What observing an agent needs beside the agent.
 struct Observing<'a> {
     cluster: &'a str,
+    hosts: &'a HostNames,
     book: &'a Book,
     shared: &'a Shared,
 }
@@ -294,7 +297,7 @@ impl Observing<'_> {
         let counts = answer.numbers.take(&MESOS_AGENT, AGENT_COUNTS);
         let observation = Observation {
             identity: Identity::new([self.cluster, agent.id.as_str()]),
-            attributes: Some(agent_attributes(&agent)),
+            attributes: Some(agent_attributes(&agent, self.hosts)),
             ended: None,
             sample: Some(Sample { at, since, values: merged(&resources, &counts) }),
         };
@@ -337,24 +340,30 @@ impl Observing<'_> {
         if let Some(container) = &executor.container_id {
             // A command executor's only task has its id; whatever else is known of the container stays.
             let task = is_command(&executor).then(|| executor.id.clone());
-            let belongs =
-                Belongs { app: None, task, framework: Some(executor.framework.clone()), agent: Some(agent.id.clone()) };
+            let belongs = Belongs {
+                task,
+                framework: Some(executor.framework.clone()),
+                agent: Some(agent.id.clone()),
+                ..Belongs::default()
+            };
             self.book.note(container, belongs);
         }
         let known = executor.container_id.as_deref().and_then(|id| self.book.of_id(id)).unwrap_or_default();
         let task = known.task.or_else(|| is_command(&executor).then(|| executor.id.clone()));
         let app = known.app.or_else(|| task.as_deref().and_then(|task| self.book.app_of_task(task)));
+        // Its framework and its agent are in its identity.
+        let belongs = Belongs { app, task, framework: None, agent: None, allocated: known.allocated };
         let text = |text: Option<String>| text.filter(|text| !text.is_empty()).map(Into::into);
-        let attributes: Attributes = [
-            ("name", text(Some(executor.name.clone()))),
-            ("agent_host", text(Some(agent.hostname.clone()))),
-            ("container_id", text(executor.container_id.clone())),
-            ("task", text(task)),
-            ("app", text(app)),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect();
+        let mut attributes: Attributes = belongs.named().collect();
+        attributes.extend(
+            [
+                ("name", text(Some(executor.name.clone()))),
+                ("host", text(Some(agent.host(self.hosts).to_owned()))),
+                ("container_id", text(executor.container_id.clone())),
+            ]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?))),
+        );
         let mut rest = Vec::new();
         let sample = executor.numbers.map(|mut numbers| {
             let values = numbers.take(&MESOS_EXECUTOR, EXECUTOR);
@@ -381,10 +390,11 @@ fn measured(theirs: Option<Timestamp>, sent: Timestamp, arrived: Timestamp, proc
     Some(theirs).filter(fits).or_else(|| Some(process.ours(theirs)).filter(fits)).unwrap_or(arrived)
 }
 
-fn agent_attributes(agent: &Agent) -> Attributes {
+fn agent_attributes(agent: &Agent, hosts: &HostNames) -> Attributes {
     let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty()).map(Into::into);
     let map = |map: &BTreeMap<String, String>| (!map.is_empty()).then(|| map.clone().into());
     let pairs = [
+        ("host", text(&Some(agent.host(hosts).to_owned()))),
         ("hostname", text(&Some(agent.hostname.clone()))),
         ("address", text(&agent.address)),
         ("version", text(&agent.version)),

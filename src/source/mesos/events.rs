@@ -92,7 +92,13 @@ pub(super) enum AgentChange {
 }
 
 /// An agent came, went, or is drained.
-pub(super) fn agent(target: &TargetName, cluster: &str, at: Timestamp, agent: &Agent, change: AgentChange) -> Event {
+pub(super) fn agent(
+    (target, cluster): (&TargetName, &str),
+    at: Timestamp,
+    agent: &Agent,
+    host: &str,
+    change: AgentChange,
+) -> Event {
     let (event_type, severity, what) = match change {
         AgentChange::Added => ("agent_added", Severity::Info, "registered".to_owned()),
         AgentChange::Lost => ("agent_lost", Severity::Error, "is no longer among the agents".to_owned()),
@@ -110,8 +116,9 @@ pub(super) fn agent(target: &TargetName, cluster: &str, at: Timestamp, agent: &A
         entity: Some(Identity::new([cluster, agent.id.as_str()])),
         target: target.clone(),
         source_id: agent.id.clone(),
-        message: format!("agent {} ({}): {what}", agent.hostname, agent.id),
+        message: format!("agent {} ({host}): {what}", agent.id),
         details: details([
+            ("host", Some(host.into())),
             ("hostname", Some(agent.hostname.as_str().into())),
             ("address", agent.address.as_deref().map(AttributeValue::from)),
             ("draining", agent.draining.as_deref().map(AttributeValue::from)),

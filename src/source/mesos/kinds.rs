@@ -153,6 +153,7 @@ pub static MESOS_AGENT: Kind = Kind {
     help: "One Mesos agent: what it offers, what of it is allocated, what it runs.",
     identity: &[CLUSTER, Key { name: "id", help: "The agent's id; a replaced agent has another one." }],
     attributes: &[
+        fact("host", AttributeType::Text, "The machine's name: what `[hosts]` makes of its hostname or address."),
         fact("hostname", AttributeType::Text, "The hostname it registered with."),
         fact("address", AttributeType::Text, "Where it listens."),
         fact("version", AttributeType::Text, "Its version of Mesos."),
@@ -195,7 +196,7 @@ pub static MESOS_AGENT: Kind = Kind {
         bytes("system_memory_free_bytes", "Free memory of its machine, page cache not counted as free."),
     ],
     derived: USED_RATIOS,
-    display: &["cluster", "hostname", "id"],
+    display: &["cluster", "host", "id"],
 };
 
 /// One framework.
@@ -245,7 +246,7 @@ pub static MESOS_TASK: Kind = Kind {
         fact("name", AttributeType::Text, "Its name."),
         fact("state", AttributeType::Text, "TASK_STAGING, TASK_RUNNING, TASK_FAILED and so on."),
         fact("agent", AttributeType::Text, "Id of the agent that runs it."),
-        fact("agent_host", AttributeType::Text, "Hostname of that agent."),
+        fact("host", AttributeType::Text, "The machine's name, as of its agent."),
         fact("executor", AttributeType::Text, "Its executor; a command task's is the task itself."),
         fact("container_id", AttributeType::Text, "Its container; Docker names it `mesos-` and this id."),
         fact("container_parent", AttributeType::Text, "The container that its container is nested in."),
@@ -284,10 +285,12 @@ pub static MESOS_EXECUTOR: Kind = Kind {
     ],
     attributes: &[
         fact("name", AttributeType::Text, "Its name."),
-        fact("agent_host", AttributeType::Text, "Hostname of its agent."),
+        fact("host", AttributeType::Text, "The machine's name, as of its agent."),
         fact("container_id", AttributeType::Text, "Its container; agents before 1.x do not tell."),
         fact("task", AttributeType::Text, "The task it is, where it runs but one."),
         fact("app", AttributeType::Text, "The Marathon application it belongs to."),
+        fact("cpu_allocated_cores", AttributeType::Number, "CPUs allocated to its tasks."),
+        fact("memory_allocated_bytes", AttributeType::Integer, "Memory allocated to its tasks."),
     ],
     columns: &[
         cpu_seconds("cpu_user_seconds_total", "cpu_user_ns", "CPU time in user mode."),

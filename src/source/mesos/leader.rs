@@ -20,7 +20,7 @@ use super::wire::{self, Agent, Framework, State, Task};
 use super::{Settings, deadline};
 use crate::clock::Clock;
 use crate::model::{Attributes, Event, Identity, KindBatch, Observation, Outcome, Sample, TargetName, Timestamp};
-use crate::source::attribution::{Belongs, Book};
+use crate::source::attribution::{Allocated, Belongs, Book};
 use crate::source::http::{Failure, Limits};
 use crate::source::{Observed, Source, Visit};
 
@@ -96,7 +96,7 @@ impl Tasks {
                 "left out: the last answer took the leader so long that asking again now would burden it; raise `tasks_interval`",
             );
         }
-        let limits = Limits { deadline: deadline(visit), reply_max_bytes: self.settings.reply_max_bytes };
+        let limits = Limits::configured(deadline(visit), self.settings.reply_max_bytes);
         let asked = match leader.known.api {
             Api::Operator => self.lists(&leader, limits).await,
             Api::Endpoints => {
@@ -185,7 +185,8 @@ impl Tasks {
         events: &mut Vec<Event>,
     ) -> bool {
         let is_first = self.memory.first_visit.is_none();
-        let cluster = self.settings.name.as_str();
+        let Settings { name: cluster, hosts, .. } = &*self.settings;
+        let teller = (&self.target, cluster.as_str());
         let listed: BTreeMap<String, Agent> = agents.into_iter().map(|agent| (agent.id.clone(), agent)).collect();
         for agent in listed.values() {
             let before = self.memory.agents.get(&agent.id).map(|(before, _)| before);
@@ -193,10 +194,11 @@ impl Tasks {
                 None if is_first => {}
                 None => {
                     let at = agent.registered.unwrap_or(visit.started);
-                    events.push(events::agent(&self.target, cluster, at, agent, AgentChange::Added));
+                    events.push(events::agent(teller, at, agent, agent.host(hosts), AgentChange::Added));
                 }
                 Some(before) if before.draining != agent.draining => {
-                    events.push(events::agent(&self.target, cluster, visit.started, agent, AgentChange::Drained));
+                    let host = agent.host(hosts);
+                    events.push(events::agent(teller, visit.started, agent, host, AgentChange::Drained));
                 }
                 Some(_) => {}
             }
@@ -214,7 +216,7 @@ impl Tasks {
                 are_all_back = false;
                 kept.insert(id, (agent, seen_under));
             } else {
-                events.push(events::agent(&self.target, cluster, visit.started, &agent, AgentChange::Lost));
+                events.push(events::agent(teller, visit.started, &agent, agent.host(hosts), AgentChange::Lost));
             }
         }
         kept.extend(listed.iter().map(|(id, agent)| (id.clone(), (agent.clone(), elected))));
@@ -256,6 +258,7 @@ impl Tasks {
         let mut told = HashMap::with_capacity(tasks.len());
         let mut observations = Vec::with_capacity(tasks.len());
         let mut seen = BTreeSet::new();
+        let allocated = allocated(&tasks);
         for task in tasks {
             let key = (task.framework(), task.id());
             let end = if wire::is_terminal(&task.state) {
@@ -267,7 +270,7 @@ impl Tasks {
                 continue;
             }
             let app = self.book.app_of_task(&key.1);
-            self.note_belonging(&task, app.clone());
+            self.note_belonging(&task, app.clone(), &allocated);
             let told_until = self.memory.told.get(&key).copied().unwrap_or(since);
             let mut newest = told_until;
             for status in &task.statuses {
@@ -286,7 +289,8 @@ impl Tasks {
             }
             let [cpus, memory, disk, gpus] = task.resources.amounts();
             let values = Box::new([cpus, memory, disk, gpus]);
-            let host = task.agent().and_then(|id| Some(self.memory.agents.get(&id)?.0.hostname.clone()));
+            let agent = task.agent().and_then(|id| self.memory.agents.get(&id));
+            let host = agent.map(|(agent, _)| agent.host(&self.settings.hosts).to_owned());
             observations.push(Observation {
                 identity: Identity::new([cluster.as_str(), key.0.as_str(), key.1.as_str()]),
                 attributes: Some(task_attributes(&task, app, host)),
@@ -299,12 +303,19 @@ impl Tasks {
     }
 
     /// Writes down to what the task's container belongs.
-    fn note_belonging(&self, task: &Task, app: Option<String>) {
+    fn note_belonging(&self, task: &Task, app: Option<String>, allocated: &HashMap<String, Allocated>) {
         let (Some(id), parent) = task.container() else { return };
-        let belongs = Belongs { app, task: Some(task.id()), framework: Some(task.framework()), agent: task.agent() };
+        let of = |id: &str| allocated.get(id).copied().unwrap_or_default();
+        let belongs = Belongs {
+            app,
+            task: Some(task.id()),
+            framework: Some(task.framework()),
+            agent: task.agent(),
+            allocated: of(&id),
+        };
         if let Some(parent) = parent {
             // The parent is the executor's, which may run several tasks.
-            let of_executor = Belongs { task: None, ..belongs.clone() };
+            let of_executor = Belongs { task: None, allocated: of(&parent), ..belongs.clone() };
             self.book.note(&parent, of_executor);
         }
         self.book.note(&id, belongs);
@@ -317,6 +328,46 @@ impl Tasks {
         }
         self.memory.ended.insert(key);
     }
+}
+
+/// What the tasks of each container were allocated together: of those that live, or where none does of its only one.
+/// A nested container's counts for the one around it too.
+fn allocated(tasks: &[Task]) -> HashMap<String, Allocated> {
+    /// Tasks of a container that live, all of them, and what those were allocated.
+    #[derive(Default)]
+    struct Sum {
+        living: usize,
+        all: usize,
+        of_living: Allocated,
+        of_last: Allocated,
+    }
+    let plus = |one: Option<i64>, other: Option<i64>| match (one, other) {
+        (Some(one), Some(other)) => Some(one.saturating_add(other)),
+        (one, other) => one.or(other),
+    };
+    let mut sums: HashMap<String, Sum> = HashMap::new();
+    for task in tasks {
+        let [cpus, memory, ..] = task.resources.amounts();
+        let own = Allocated { cpu_milli: cpus.int(), memory_bytes: memory.int() };
+        let (id, parent) = task.container();
+        for id in id.into_iter().chain(parent) {
+            let sum = sums.entry(id).or_default();
+            sum.all = sum.all.saturating_add(1);
+            sum.of_last = own;
+            if !wire::is_terminal(&task.state) {
+                sum.living = sum.living.saturating_add(1);
+                sum.of_living = Allocated {
+                    cpu_milli: plus(sum.of_living.cpu_milli, own.cpu_milli),
+                    memory_bytes: plus(sum.of_living.memory_bytes, own.memory_bytes),
+                };
+            }
+        }
+    }
+    let of = |sum: Sum| match (sum.living, sum.all) {
+        (0, 1) => sum.of_last,
+        _ => sum.of_living,
+    };
+    sums.into_iter().map(|(id, sum)| (id, of(sum))).collect()
 }
 
 fn framework_attributes(framework: Framework) -> Attributes {
@@ -349,7 +400,7 @@ fn task_attributes(task: &Task, app: Option<String>, host: Option<String>) -> At
         ("name", text(Some(task.name.clone()))),
         ("state", text(Some(task.state.clone()))),
         ("agent", text(task.agent())),
-        ("agent_host", text(host)),
+        ("host", text(host)),
         ("executor", text(Some(task.executor()))),
         ("container_id", text(container)),
         ("container_parent", text(parent)),

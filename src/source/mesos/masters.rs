@@ -109,7 +109,7 @@ impl Masters {
     }
 
     async fn visit(&mut self, visit: Visit) -> Observed {
-        let limits = Limits { deadline: deadline(visit), reply_max_bytes: super::METRICS_MAX_BYTES };
+        let limits = Limits::fixed(deadline(visit), super::METRICS_MAX_BYTES);
         let mut missing = Vec::new();
         if let Some(nodes) = &mut self.nodes {
             match nodes.masters(limits.deadline).await {

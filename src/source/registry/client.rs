@@ -314,7 +314,7 @@ impl Client {
         let path = format!("{}?{}", told.path(), query.join("&"));
         let basic = self.password();
         let request = Request { path: &path, authorization: basic.as_deref(), ..Request::default() };
-        let limits = Limits { reply_max_bytes: TOKEN_REPLY_MAX_BYTES.min(limits.reply_max_bytes), ..limits };
+        let limits = limits.at_most(TOKEN_REPLY_MAX_BYTES);
         let reply = http.send(&request, limits).await?;
         http.check_status(told.path(), &reply)?;
         granted(&reply.body)

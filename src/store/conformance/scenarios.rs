@@ -417,7 +417,10 @@ fn retention_takes_old_polls_with_their_samples_and_what_only_they_need() {
 
         // Everything goes but what lives, with its newest attributes.
         bench.reopen();
-        assert_eq!(retain_all(&bench.store, &Cutoffs { samples: Some(ms(99_000)), rollups: Some(ms(99_000)), events: None }), 2);
+        assert_eq!(
+            retain_all(&bench.store, &Cutoffs { samples: Some(ms(99_000)), rollups: Some(ms(99_000)), events: None }),
+            2
+        );
         let one = record(&bench.store, "1");
         assert_eq!((one.last_seen, one.versions.len(), one.ended), (ms(30_000), 1, None));
         assert!(read(&bench.store, "1", TimeRange::ALL).is_empty());

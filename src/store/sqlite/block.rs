@@ -47,7 +47,13 @@ const VERSION: u8 = 1;
 pub(super) const SAMPLES_MAX: usize = 1 << 20;
 
 /// The series before those of the columns: time, since, interval, offset, poll.
-const FIXED_SERIES: usize = 5;
+pub(super) const FIXED_SERIES: usize = 5;
+
+/// Their names, in order.
+const FIXED_NAMES: [&str; FIXED_SERIES] = ["at_ms", "since_ms", "interval_ms", "clock_offset_ms", "poll"];
+
+/// Which of them may be null.
+const SINCE_SERIES: usize = 1;
 
 /// Bytes of the checksum at a block's end.
 const CHECKSUM_BYTES: usize = 4;
@@ -299,6 +305,16 @@ pub(super) struct Opened<'a> {
     series: Vec<&'a [u8]>,
 }
 
+/// What a series weighs.
+pub(super) struct Weight<'a> {
+    /// Its stored name.
+    pub(super) name: &'a str,
+    /// Its bytes in the block.
+    pub(super) bytes: u64,
+    /// Those of its values that are not null.
+    pub(super) values: u64,
+}
+
 /// Checks a block and finds its series.
 pub(super) fn open<'a>(layout: &'a Layout, block: &'a [u8]) -> Result<Opened<'a>, Damage> {
     let Some((body, stored)) = block.split_last_chunk::<CHECKSUM_BYTES>() else {
@@ -359,6 +375,35 @@ impl Opened<'_> {
             poll: self.ints(4)?,
             columns: wanted.map(|column| self.column(column.stored, column.repr)).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// What each series weighs, all of them decoded: the fixed ones, then the layout's columns by their stored names.
+    pub(super) fn weigh(&self) -> Result<Vec<Weight<'_>>, Damage> {
+        let count = u64::try_from(self.count).unwrap_or(u64::MAX);
+        let present = |index: usize, holds: Holds| -> Result<u64, Damage> {
+            let bytes = self.series(index)?;
+            let known = match holds {
+                Holds::Ints => self.unpacker.int_options(bytes, self.count)?.iter().flatten().count(),
+                Holds::Floats => self.unpacker.float_options(bytes, self.count)?.iter().flatten().count(),
+            };
+            Ok(u64::try_from(known).unwrap_or(u64::MAX))
+        };
+        let mut weights = Vec::with_capacity(self.series.len());
+        for (index, bytes) in self.series.iter().enumerate() {
+            let (name, values) = match (index.checked_sub(FIXED_SERIES), index) {
+                (Some(position), _) => match self.layout.columns.get(position) {
+                    Some((name, holds)) => (name.as_str(), present(index, *holds)?),
+                    None => return damage(format!("it has no column {position}")),
+                },
+                (None, SINCE_SERIES) => ("since_ms", present(index, Holds::Ints)?),
+                (None, _) => {
+                    self.ints(index)?;
+                    (FIXED_NAMES.get(index).copied().unwrap_or_default(), count)
+                }
+            };
+            weights.push(Weight { name, bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX), values });
+        }
+        Ok(weights)
     }
 
     fn column(&self, stored: &str, repr: Repr) -> Result<ColumnValues, Damage> {

@@ -143,9 +143,14 @@ fn type_name(value: &AttributeValue) -> &'static str {
     }
 }
 
-/// JSON has no word for numbers that are not finite; texts stand for them.
+/// JSON has no word for numbers that are not finite, and those of many digits are read from it with an error in the last
+/// place; texts stand for both.
 fn number_json(number: f64) -> Json {
-    serde_json::Number::from_f64(number).map_or_else(|| Json::String(number.to_string()), Json::Number)
+    let json = serde_json::Number::from_f64(number);
+    let is_exact = |json: &serde_json::Number| {
+        serde_json::from_str(&json.to_string()).is_ok_and(|read: f64| read.to_bits() == number.to_bits())
+    };
+    json.filter(is_exact).map_or_else(|| Json::String(number.to_string()), Json::Number)
 }
 
 fn number(json: &Json) -> Option<f64> {
@@ -240,6 +245,7 @@ mod tests {
             ("integer".to_owned(), i64::MIN.into()),
             ("number".to_owned(), 2.0.into()),
             ("infinite".to_owned(), f64::NEG_INFINITY.into()),
+            ("long".to_owned(), 2.419_188_747_285_035_7e76.into()),
             ("boolean".to_owned(), true.into()),
             ("time".to_owned(), Timestamp::from_ms(-5).into()),
             ("list".to_owned(), vec!["a".to_owned(), "\"".to_owned()].into()),

@@ -338,7 +338,7 @@ fn newest_versions(connection: &Connection, entity: i64) -> rusqlite::Result<Vec
         .collect()
 }
 
-fn insert_version(connection: &Connection, entity: i64, from_ms: i64, set: i64) -> rusqlite::Result<()> {
+pub(super) fn insert_version(connection: &Connection, entity: i64, from_ms: i64, set: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached(queries::VERSION_INSERT)?
         .execute(named_params! {":entity": entity, ":from_ms": from_ms, ":attribute_set": set})?;
@@ -404,7 +404,7 @@ fn backdate(
 }
 
 /// The id of a content, kept once.
-fn attribute_set(connection: &Connection, body: &str) -> rusqlite::Result<i64> {
+pub(super) fn attribute_set(connection: &Connection, body: &str) -> rusqlite::Result<i64> {
     let hash = codec::hash(body);
     let known = connection
         .prepare_cached(queries::ATTRIBUTE_SET_BY_HASH)?

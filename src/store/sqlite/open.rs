@@ -123,6 +123,16 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     .map_err(|cause| failed(path, "it must be readable, and so must its -wal and -shm companions", cause))
 }
 
+/// Opens a file that nobody writes, for reading, and makes no companions beside it.
+pub(super) fn sole_reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(immutable(path), flags);
+    let advice = "it must be readable";
+    connection
+        .and_then(|connection| prepare(&connection).map(|()| connection))
+        .map_err(|cause| failed(path, advice, cause))
+}
+
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS_MAX);

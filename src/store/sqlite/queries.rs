@@ -7,6 +7,9 @@ use std::fmt::Write as _;
 
 use crate::model::Kind;
 
+#[cfg(test)]
+pub(super) use test_kinds::table_definition;
+
 /// Makes a constant of each file, and the list of them that tests hold against the directory.
 macro_rules! queries {
     ($($constant:ident = $name:literal;)*) => {
@@ -30,6 +33,7 @@ queries! {
     BLOCK_LAYOUT_BY_COLUMNS = "block_layout_by_columns";
     BLOCK_LAYOUT_COLUMNS = "block_layout_columns";
     BLOCK_LAYOUT_INSERT = "block_layout_insert";
+    BLOCK_LAYOUTS_ALL = "block_layouts_all";
     BLOCK_NEWEST = "block_newest";
     BLOCKS_DELETE_OF_ENTITY = "blocks_delete_of_entity";
     BLOCKS_DELETE_OLD = "blocks_delete_old";
@@ -37,9 +41,29 @@ queries! {
     BLOCKS_OF_WINDOW = "blocks_of_window";
     BLOCKS_UNMERGED = "blocks_unmerged";
     BYTES_USED = "bytes_used";
+    CHECK_ATTRIBUTE_SETS_UNUSED = "check_attribute_sets_unused";
+    CHECK_BLOCKS = "check_blocks";
+    CHECK_BLOCKS_OVERLAPPING = "check_blocks_overlapping";
+    CHECK_COUNTS = "check_counts";
+    CHECK_ENTITIES_UNSEEN = "check_entities_unseen";
+    CHECK_EVENTS = "check_events";
+    CHECK_IDENTITIES = "check_identities";
+    CHECK_INTEGRITY = "check_integrity";
+    CHECK_POLL_TEXTS = "check_poll_texts";
+    CHECK_POLLS = "check_polls";
+    CHECK_POLLS_BETWEEN = "check_polls_between";
+    CHECK_REFERENCES = "check_references";
+    CHECK_ROWS = "check_rows";
+    CHECK_ROWS_COUNTED = "check_rows_counted";
+    CHECK_ROWS_UNDER_BLOCKS = "check_rows_under_blocks";
+    CHECK_SCHEMA = "check_schema";
+    CHECK_SETS = "check_sets";
+    CHECK_SIGHTINGS = "check_sightings";
+    ENTITIES_END_IMPORTED = "entities_end_imported";
     ENTITIES_LISTED = "entities_listed";
     ENTITIES_OVER = "entities_over";
     ENTITIES_SEEN_IN_RANGE = "entities_seen_in_range";
+    ENTITY_BESIDE = "entity_beside";
     ENTITY_BY_IDENTITY = "entity_by_identity";
     ENTITY_DELETE = "entity_delete";
     ENTITY_END = "entity_end";
@@ -49,6 +73,8 @@ queries! {
     EVENT_INSERT = "event_insert";
     EVENTS_DELETE_OLD = "events_delete_old";
     EVENTS_IN_RANGE = "events_in_range";
+    FILE_REBUILD = "file_rebuild";
+    LOG_EMPTY = "log_empty";
     META_SET = "meta_set";
     META_VALUE = "meta_value";
     PAGES_COUNT = "pages_count";
@@ -70,6 +96,7 @@ queries! {
     POLL_GOOD_BEFORE_POLL = "poll_good_before_poll";
     POLL_GOOD_NEWEST = "poll_good_newest";
     POLL_INSERT = "poll_insert";
+    POLL_JOIN = "poll_join";
     POLL_NEWEST_ID = "poll_newest_id";
     POLL_OLDEST = "poll_oldest";
     POLL_ROWS_FROM = "poll_rows_from";
@@ -77,6 +104,7 @@ queries! {
     POLL_UNSEALED_OLDEST = "poll_unsealed_oldest";
     POLL_VISITED_NEWEST = "poll_visited_newest";
     POLLS_DUE = "polls_due";
+    POLLS_GOOD_AROUND = "polls_good_around";
     POLLS_IN_RANGE = "polls_in_range";
     POLLS_OLD = "polls_old";
     POLLS_WITH_ROWS = "polls_with_rows";
@@ -118,9 +146,13 @@ queries! {
     SIGHTING_SAVE = "sighting_save";
     SIGHTINGS_DELETE = "sightings_delete";
     SIGHTINGS_OF_ENTITY = "sightings_of_entity";
+    STATS_FILE = "stats_file";
+    STATS_INDEXES = "stats_indexes";
+    STATS_PAGES = "stats_pages";
     TARGET_BY_NAME = "target_by_name";
     TARGET_INSERT = "target_insert";
     TARGET_REACH = "target_reach";
+    TARGET_REACH_FURTHER = "target_reach_further";
     TARGETS_ALL = "targets_all";
     TARGETS_POLLED = "targets_polled";
     VERSION_DELETE = "version_delete";
@@ -184,44 +216,28 @@ pub(super) fn table_of(kind: &Kind) -> String {
 }
 
 /// Fills the holes of a statement: `{table}`; of each column after a comma `{columns}` its name, `{selected}` its
-/// name in the table `s`, `{parameters}` its parameter. `columns` are positions in the kind's columns; unknown ones
+/// name in the table `s`, `{parameters}` its parameter, `{counted}` how many of it are not null. `columns` are positions in the kind's columns; unknown ones
 /// are left out.
 pub(super) fn fill(text: &str, kind: &Kind, columns: &[usize]) -> String {
     let mut names = String::new();
     let mut selected = String::new();
     let mut parameters = String::new();
+    let mut counted = String::new();
     for column in columns.iter().filter_map(|index| kind.columns.get(*index)) {
         // Names of the description, quoted as SQL wants it; writing to a text cannot fail.
         let _ = write!(names, ", \"{}\"", column.stored);
         let _ = write!(selected, ", s.\"{}\"", column.stored);
         let _ = write!(parameters, ", :{}", column.stored);
+        let _ = write!(counted, ", count(s.\"{}\")", column.stored);
     }
     text.replace("{table}", &table_of(kind))
         .replace("{columns}", &names)
         .replace("{selected}", &selected)
         .replace("{parameters}", &parameters)
+        .replace("{counted}", &counted)
 }
 
-/// The table that a kind's description asks for, as a migration should create it.
 #[cfg(test)]
-pub(super) fn table_definition(kind: &Kind) -> String {
-    let columns: String = kind
-        .columns
-        .iter()
-        .map(|column| {
-            let ty = match column.repr {
-                crate::model::Repr::Integer { .. } => "INTEGER",
-                crate::model::Repr::Float => "ANY",
-            };
-            format!("    {} {ty},\n", column.stored)
-        })
-        .collect();
-    format!(
-        "CREATE TABLE {} (\n    poll INTEGER NOT NULL,\n    entity INTEGER NOT NULL,\n    at_ms INTEGER NOT NULL,\n    \
-         since_ms INTEGER,\n{columns}    PRIMARY KEY (poll, entity)\n) STRICT, WITHOUT ROWID;\n",
-        table_of(kind)
-    )
-}
-
+mod test_kinds;
 #[cfg(test)]
 mod tests;

@@ -85,7 +85,7 @@ pub(super) fn entity_id(
 }
 
 /// Attribute sets already decoded, so that entities that share one share it in memory too.
-type Sets = HashMap<i64, Arc<Attributes>>;
+pub(super) type Sets = HashMap<i64, Arc<Attributes>>;
 
 /// See [`crate::store::Store::entity`].
 pub(super) fn entity(
@@ -152,7 +152,7 @@ fn record(
     })
 }
 
-fn versions(
+pub(super) fn versions(
     connection: &Connection,
     kind: &'static Kind,
     entity: i64,

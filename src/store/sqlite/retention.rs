@@ -25,7 +25,7 @@ const ROWS_PER_STEP: i64 = 500;
 pub(super) const SAMPLES_KEPT_FROM: &str = "samples_kept_from_ms";
 
 /// Where the highest number of a deleted poll is kept.
-const POLL_DELETED_NEWEST: &str = "poll_deleted_newest";
+pub(super) const POLL_DELETED_NEWEST: &str = "poll_deleted_newest";
 
 /// Blocks deleted in one step: some megabytes.
 const BLOCKS_PER_STEP: i64 = 200;

@@ -198,7 +198,8 @@ fn keep(
     if let (Some(stored), Some(old)) = (&known, old) {
         let is_merged = stored.end_ms.saturating_sub(stored.start_ms()) > DAY_MS;
         ends = stored.ends.with(ends, is_cut);
-        window = (stored.start_ms(), stored.end_ms, if is_merged { stored.until_ms } else { until_ms }, stored.is_merged);
+        window =
+            (stored.start_ms(), stored.end_ms, if is_merged { stored.until_ms } else { until_ms }, stored.is_merged);
         hours = replaced(old, hours, day);
         stored.delete(connection).during(OPERATION)?;
     }

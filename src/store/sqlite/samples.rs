@@ -180,6 +180,27 @@ fn take(
     Ok(())
 }
 
+/// Times and polls of an entity's samples in a range that are still rows, in no order.
+pub(super) fn row_times(
+    connection: &Connection,
+    queries: &KindQueries,
+    entity: i64,
+    (start_ms, end_ms): (i64, i64),
+) -> rusqlite::Result<Vec<(i64, i64)>> {
+    let mut samples = Samples::new(queries.kind, &[]);
+    let tracks = tracks(connection, queries, entity)?;
+    for track in tracks.iter().filter(|track| track.from_ms < end_ms && track.until_ms >= start_ms) {
+        for sql in [queries::SAMPLES_IN_RANGE, queries::SAMPLES_IN_WIDE_POLLS] {
+            let parameters = named_params! {
+                ":target": track.target, ":entity": track.entity, ":oldest_ms": start_ms.saturating_sub(SPAN_MS),
+                ":from_ms": start_ms, ":until_ms": end_ms,
+            };
+            take(&mut samples, connection, &queries::fill(sql, queries.kind, &[]), parameters)?;
+        }
+    }
+    Ok(samples.at.into_iter().zip(samples.poll).collect())
+}
+
 /// Takes a row's columns, which stand from a place on.
 pub(super) fn take_columns(columns: &mut [ColumnValues], row: &Row<'_>, from: usize) -> rusqlite::Result<()> {
     for (index, values) in columns.iter_mut().enumerate() {

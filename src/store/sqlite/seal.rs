@@ -219,7 +219,7 @@ fn seal_entity(
 }
 
 /// Keeps samples as a block, if the block gives them back to the bit.
-fn insert(
+pub(super) fn insert(
     connection: &Connection,
     kind: &'static Kind,
     layout: &Layout,

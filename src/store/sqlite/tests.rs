@@ -2,6 +2,8 @@
 
 use rusqlite::StatementStatus;
 
+pub(super) mod whole;
+
 use super::*;
 use crate::model::{Attributes, KindBatch, Outcome};
 use crate::store::conformance::{KINDS, THING, failed, ms, node, sample, seen, snapshot, thing};

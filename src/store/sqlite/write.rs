@@ -70,6 +70,11 @@ impl Writer {
         Writer { connection, memory: None }
     }
 
+    /// Forgets what it remembers: the file was changed beside it.
+    pub(super) fn forget(&mut self) {
+        self.memory = None;
+    }
+
     /// See [`crate::store::Store::append`].
     pub(super) fn append(
         &mut self,

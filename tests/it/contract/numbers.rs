@@ -197,6 +197,41 @@ fn across_combines_entities_as_its_default_or_its_value_says() {
 }
 
 #[test]
+fn members_of_what_does_not_add_up_are_averaged() {
+    let recorded: Vec<Snapshot> = (t("03:00:00")..=t("03:01:00"))
+        .step_by(10_000)
+        .map(|at| {
+            let seen = |id, cpus| Seen::new("node-1", id, at, t("02:00:00"), 100).value("cpu_online", cpus);
+            saw(poll("docker/node-1", at, Outcome::Ok), vec![seen("w1", 4), seen("w2", 8)])
+        })
+        .collect();
+    for (_, store) in stores() {
+        let served = Served::start(store, &recorded, &[("docker/node-1", &["container"])], t("04:10:00"));
+        check(&served, &format!("{MINUTE}&group_by=&fields=cpu_online"), "cpu_online=6");
+        check(&served, &format!("{MINUTE}&group_by=&fields=cpu_online&across=sum"), "cpu_online=12");
+        check(&served, &format!("{MINUTE}&group_by=&fields=cpu_online&agg=max"), "cpu_online=8");
+    }
+}
+
+#[test]
+fn a_replaced_instance_is_not_counted_double() {
+    let recorded: Vec<Snapshot> = (t("03:00:00")..=t("03:01:00"))
+        .step_by(10_000)
+        .map(|at| {
+            let (id, since) = if at <= t("03:00:30") { ("old", t("02:00:00")) } else { ("new", t("03:00:35")) };
+            let web = Seen::new("node-1", id, at, since, 1_000).with("app", "/web").value("memory_usage_bytes", 100);
+            saw(poll("docker/node-1", at, Outcome::Ok), vec![web])
+        })
+        .collect();
+    for (_, store) in stores() {
+        let served = Served::start(store, &recorded, &[("docker/node-1", &["container"])], t("04:10:00"));
+        let by_app = format!("{MINUTE}&group_by=app&fields=cpu_cores,cpu_usage_seconds_total");
+        // Thirty seconds of the one and twenty-five of the other, of sixty: not one core each.
+        check(&served, &by_app, "cpu_cores=0.916666667 cpu_usage_seconds_total=55");
+    }
+}
+
+#[test]
 fn top_ranks_over_the_whole_range_with_nulls_last_and_series_come_in_that_order() {
     both(|served| {
         let five = "start=2026-08-21T03:00:00Z&end=2026-08-21T03:05:00Z&step=1m";

@@ -76,6 +76,49 @@ fn a_series_is_an_entity_labelled_as_of_its_last_sample_or_a_group_labelled_exac
 }
 
 #[test]
+fn a_range_has_exactly_the_shape_that_is_promised() {
+    both(|served| {
+        let asked = "start=2026-08-21T03:00:00Z&end=2026-08-21T03:00:20Z&step=10s&id=w1";
+        let answer = served.json(&format!("range/container?{asked}&fields=cpu_cores"));
+        for (name, value) in [
+            ("kind", serde_json::json!("container")),
+            ("start", "2026-08-21T03:00:00Z".into()),
+            ("end", "2026-08-21T03:00:20Z".into()),
+            ("step_seconds", 10.into()),
+            ("resolution", "samples".into()),
+            ("fields", serde_json::json!([{"name": "cpu_cores", "agg": "avg", "unit": "cores"}])),
+            ("times", serde_json::json!(["2026-08-21T03:00:00Z", "2026-08-21T03:00:10Z"])),
+            (
+                "series",
+                serde_json::json!([{
+                    "labels": {"host": "node-1", "name": "web", "id": "w1"}, "values": {"cpu_cores": [0.25, 0.25]}
+                }]),
+            ),
+        ] {
+            assert_eq!(answer[name], value, "{name}");
+        }
+        let several = served.json(&format!("range/container?{asked}&fields=cpu_cores&agg=avg,p95&coverage=1"));
+        let series = &several["series"][0];
+        assert_eq!(series["values"], serde_json::json!({"cpu_cores.avg": [0.25, 0.25], "cpu_cores.p95": [0.25, 0.25]}));
+        assert_eq!((&series["coverage"], &several["gaps"]), (&serde_json::json!([1, 1]), &serde_json::json!([])));
+    });
+}
+
+#[test]
+fn every_type_of_event_can_be_asked_for() {
+    const TYPES: &str = "container_created container_started container_died container_oom container_killed \
+        container_health_changed container_renamed container_removed image_tagged image_untagged image_deleted target_down \
+        target_up tick_skipped snapshot_dropped clock_stepped clock_offset counter_fell recorder_started recorder_stopped \
+        leader_changed agent_added agent_lost task_failed task_state deployment_started deployment_ended app_changed \
+        repository_added repository_deleted tag_added tag_moved tag_deleted role_changed limit_hit";
+    both(|served| {
+        for event_type in TYPES.split_whitespace() {
+            served.json(&format!("events?{WHOLE}&type={event_type}"));
+        }
+    });
+}
+
+#[test]
 fn samples_come_in_the_kinds_order_by_identity_then_time() {
     both(|served| {
         let kind = served.json("kinds/container");

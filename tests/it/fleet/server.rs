@@ -20,6 +20,9 @@ const OPEN_FILES: u64 = 8192;
 /// How far the clock of an engine is ahead that is ahead.
 const AHEAD_MS: i64 = 60_000;
 
+/// How long stats take a slow engine: long enough to signal a recorder that waits for them, less than it waits at its end.
+const SLOW: Duration = Duration::from_secs(3);
+
 /// What is wrong with an engine's list of containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -43,12 +46,21 @@ pub(crate) enum Fault {
     Deep,
     /// Nothing but its clock, which is a minute ahead.
     Ahead,
+    /// Nothing, but stats take it some seconds.
+    Slow,
+}
+
+/// What a fleet was asked for.
+#[derive(Debug, Default)]
+struct Asked {
+    lists: AtomicU64,
+    stats: AtomicU64,
 }
 
 /// Running engines. End when dropped.
 pub(crate) struct Fleet {
     addresses: Vec<SocketAddr>,
-    served: Arc<AtomicU64>,
+    asked: Arc<Asked>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -64,9 +76,9 @@ impl Fleet {
         raise_open_files();
         let listeners: Vec<_> = faults.iter().map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
         let addresses = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
-        let served = Arc::new(AtomicU64::new(0));
+        let asked = Arc::new(Asked::default());
         let (stop, stopped) = oneshot::channel::<()>();
-        let (born_ms, faults, counter) = (now_ms(), faults.to_vec(), Arc::clone(&served));
+        let (born_ms, faults, counter) = (now_ms(), faults.to_vec(), Arc::clone(&asked));
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
@@ -84,23 +96,31 @@ impl Fleet {
                 let _ = stopped.await;
             });
         });
-        Fleet { addresses, served, stop: Some(stop), thread: Some(thread) }
+        Fleet { addresses, asked, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// The configuration of a recorder for it, each engine with these further lines; names are n00, n01, ….
+    /// The configuration of a recorder for one of its engines, with a name and these further lines.
+    pub(crate) fn source(&self, number: usize, name: &str, lines: &str) -> String {
+        let address = self.addresses[number];
+        format!("[[source.docker]]\nname = \"{name}\"\nurl = \"tcp://{address}\"\n{lines}\n\n")
+    }
+
+    /// The same for all of them; names are n00, n01, ….
     pub(crate) fn sources(&self, lines: &str) -> String {
-        let source = |(number, address): (usize, &SocketAddr)| {
-            format!("[[source.docker]]\nname = \"n{number:02}\"\nurl = \"tcp://{address}\"\n{lines}\n\n")
-        };
         if self.addresses.is_empty() {
             return "[source]\ndocker = []\n\n".to_owned();
         }
-        self.addresses.iter().enumerate().map(source).collect()
+        (0..self.addresses.len()).map(|number| self.source(number, &format!("n{number:02}"), lines)).collect()
     }
 
     /// How many statistics were asked for.
     pub(crate) fn stats_served(&self) -> u64 {
-        self.served.load(Ordering::Relaxed)
+        self.asked.stats.load(Ordering::Relaxed)
+    }
+
+    /// How many lists of containers were asked for.
+    pub(crate) fn lists_served(&self) -> u64 {
+        self.asked.lists.load(Ordering::Relaxed)
     }
 }
 
@@ -119,7 +139,7 @@ fn raise_open_files() {
     }
 }
 
-async fn serve(mut stream: TcpStream, engine: Arc<Engine>, fault: Fault, served: Arc<AtomicU64>) {
+async fn serve(mut stream: TcpStream, engine: Arc<Engine>, fault: Fault, asked: Arc<Asked>) {
     let _ = stream.set_nodelay(true);
     let mut pending = Vec::with_capacity(1024);
     loop {
@@ -134,12 +154,18 @@ async fn serve(mut stream: TcpStream, engine: Arc<Engine>, fault: Fault, served:
             let _ = stream.read(&mut [0; 1]).await;
             return;
         }
-        if path == "/containers/json" && !matches!(fault, Fault::None | Fault::Ahead) {
+        if path == "/containers/json" {
+            asked.lists.fetch_add(1, Ordering::Relaxed);
+        }
+        if path == "/containers/json" && !matches!(fault, Fault::None | Fault::Ahead | Fault::Slow) {
             misbehave(&mut stream, fault).await;
             return;
         }
         if path.ends_with("/stats") {
-            served.fetch_add(1, Ordering::Relaxed);
+            asked.stats.fetch_add(1, Ordering::Relaxed);
+            if fault == Fault::Slow {
+                tokio::time::sleep(SLOW).await;
+            }
         }
         let (status, body) = match engine.answer(path, now_ms() + if fault == Fault::Ahead { AHEAD_MS } else { 0 }) {
             Some(body) => ("200 OK", body),
@@ -199,7 +225,7 @@ async fn misbehave(stream: &mut TcpStream, fault: Fault) {
     };
     let whole = |content_type: &str, body: &str| head("200 OK", content_type, body.len()) + body;
     let reply = match fault {
-        Fault::None | Fault::Ahead => return,
+        Fault::None | Fault::Ahead | Fault::Slow => return,
         Fault::Huge => {
             if write_all(stream, EVENTS_HEAD).await.is_ok() {
                 let piece = format!("10000\r\n{}\r\n", " ".repeat(0x10000));

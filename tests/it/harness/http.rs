@@ -2,7 +2,13 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// What came back.
 #[derive(Debug, Clone)]
@@ -35,18 +41,48 @@ impl Reply {
 
 /// GETs a path and reads the whole reply.
 pub(crate) fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)], limit: Duration) -> io::Result<Reply> {
-    let mut stream = TcpStream::connect_timeout(&address, limit)?;
-    stream.set_read_timeout(Some(limit))?;
-    let extra: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{extra}\r\n");
-    stream.write_all(request.as_bytes())?;
+    let mut stream = connect(address, limit)?;
+    stream.write_all(request(address, path, headers).as_bytes())?;
     read_reply(&mut BufReader::new(stream))
+}
+
+/// GETs a path over TLS from a server that says it is `localhost` and was signed by this authority (PEM).
+pub(crate) fn get_over_tls(
+    address: SocketAddr,
+    authority: &[u8],
+    path: &str,
+    headers: &[(&str, &str)],
+    limit: Duration,
+) -> io::Result<Reply> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority).map_err(io::Error::other)?).map_err(io::Error::other)?;
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+    let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+    let stream = connect(address, limit)?;
+    let mut stream = StreamOwned::new(connection, stream);
+    stream.write_all(request(address, path, headers).as_bytes())?;
+    read_reply(&mut BufReader::new(stream))
+}
+
+fn connect(address: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, limit)?;
+    stream.set_read_timeout(Some(limit))?;
+    Ok(stream)
+}
+
+fn request(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> String {
+    let extra: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{extra}\r\n")
 }
 
 /// HEADs a path: status and headers, and whatever came after them, which must be nothing.
 pub(crate) fn head(address: SocketAddr, path: &str, limit: Duration) -> io::Result<Reply> {
-    let mut stream = TcpStream::connect_timeout(&address, limit)?;
-    stream.set_read_timeout(Some(limit))?;
+    let mut stream = connect(address, limit)?;
     write!(stream, "HEAD {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut from = BufReader::new(stream);
     let (status, headers) = read_head(&mut from)?;

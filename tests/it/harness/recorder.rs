@@ -4,9 +4,14 @@ use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tachograph::source::KINDS;
+use tachograph::store::Store;
+use tachograph::store::sqlite::Sqlite;
 
 use super::http::{self, Reply};
 use super::time::wait_for;
@@ -23,6 +28,18 @@ pub(crate) struct Recorder {
     address: SocketAddr,
     directory: PathBuf,
     network: Option<PathBuf>,
+    access: Access,
+}
+
+/// How a recorder is guarded, and so how it is asked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Access {
+    /// Further lines of `[server]`.
+    pub(crate) server: String,
+    /// The authority (PEM) that signed its certificate, where it has one.
+    pub(crate) authority: Option<Vec<u8>>,
+    /// The token that is shown to it.
+    pub(crate) token: Option<String>,
 }
 
 impl Recorder {
@@ -35,15 +52,61 @@ impl Recorder {
     /// The same inside another network namespace, where it is asked too.
     #[track_caller]
     pub(crate) fn start_in(directory: &Path, sources: &str, network: Option<&Path>) -> Recorder {
+        Recorder::guarded(directory, sources, network, Access::default())
+    }
+
+    /// The same, guarded.
+    #[track_caller]
+    pub(crate) fn guarded(directory: &Path, sources: &str, network: Option<&Path>, access: Access) -> Recorder {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let store = directory.join("store.db");
-        let config = format!("[server]\nlisten = \"{address}\"\n\n[store]\npath = {store:?}\n\n{sources}\n");
-        std::fs::write(directory.join("config.toml"), config).unwrap();
+        Recorder::listening(directory, address, sources, network, access)
+    }
+
+    /// The same on an address of the test's choice.
+    #[track_caller]
+    pub(crate) fn listening(
+        directory: &Path,
+        address: SocketAddr,
+        sources: &str,
+        network: Option<&Path>,
+        access: Access,
+    ) -> Recorder {
+        write_config(directory, address, &access, sources);
         let child = launch(directory, network);
-        let recorder =
-            Recorder { child, address, directory: directory.to_owned(), network: network.map(Path::to_owned) };
+        let (directory, network) = (directory.to_owned(), network.map(Path::to_owned));
+        let recorder = Recorder { child, address, directory, network, access };
         recorder.wait_until_ready();
         recorder
+    }
+
+    /// Writes its configuration anew, with these sources; it is not told.
+    pub(crate) fn configure(&self, sources: &str) {
+        write_config(&self.directory, self.address, &self.access, sources);
+    }
+
+    /// Sends it a signal.
+    #[track_caller]
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until it has ended by itself.
+    #[track_caller]
+    pub(crate) fn ended(&mut self, limit: Duration) -> ExitStatus {
+        let status = wait_for("the recorder to end", limit, || self.child.try_wait().unwrap());
+        reaper::forget(self.child.id());
+        status
+    }
+
+    /// What it keeps, read beside it.
+    #[track_caller]
+    pub(crate) fn store(&self) -> Store {
+        Store::Sqlite(Sqlite::open_read_only(&self.directory.join("store.db"), KINDS).unwrap())
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Ends it with SIGKILL and starts it again on the same file.
@@ -65,6 +128,11 @@ impl Recorder {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// What it has logged.
@@ -103,7 +171,13 @@ impl Recorder {
 
     fn try_get(&self, path: &str, headers: &[(&str, &str)]) -> std::io::Result<Reply> {
         let Some(network) = &self.network else {
-            return http::get(self.address, path, headers, ANSWER_WITHIN);
+            let shown = self.access.token.as_ref().map(|token| format!("Bearer {token}"));
+            let headers: Vec<_> =
+                headers.iter().copied().chain(shown.iter().map(|shown| ("Authorization", shown.as_str()))).collect();
+            if let Some(authority) = &self.access.authority {
+                return http::get_over_tls(self.address, authority, path, &headers, ANSWER_WITHIN);
+            }
+            return http::get(self.address, path, &headers, ANSWER_WITHIN);
         };
         let done = Command::new("nsenter")
             .arg(format!("--net={}", network.display()))
@@ -131,6 +205,13 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn write_config(directory: &Path, address: SocketAddr, access: &Access, sources: &str) {
+    let store = directory.join("store.db");
+    let server = format!("[server]\nlisten = \"{address}\"\n{}\n", access.server);
+    std::fs::write(directory.join("config.toml"), format!("{server}\n[store]\npath = {store:?}\n\n{sources}\n"))
+        .unwrap();
 }
 
 fn launch(directory: &Path, network: Option<&Path>) -> Child {

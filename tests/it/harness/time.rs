@@ -8,7 +8,7 @@ use tachograph::clock::Clock;
 /// How often a condition is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// An end after everything that is recorded: `now` is a whole second that may have passed already.
+/// An end after everything that is recorded, by whatever clock.
 pub(crate) const LATER: &str = "2100-01-01";
 
 /// Milliseconds since 1970.

@@ -1,4 +1,4 @@
-//! A real dockerd in namespaces of its own, asked by the docker client and by recorders over its Unix socket.
+//! A real dockerd or podman in namespaces of its own, asked by the docker client and by recorders over its Unix socket.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -11,7 +11,13 @@ use crate::harness::machine;
 /// What it takes to run one.
 const PROGRAMS: [&str; 9] = ["dockerd", "docker", "busybox", "bash", "ip", "unshare", "nsenter", "openssl", "curl"];
 
-/// A dockerd. Ends, with its containers, when dropped or when the test process ends in whatever way.
+/// What podman takes besides, but for dockerd.
+const PODMAN_PROGRAMS: [&str; 4] = ["podman", "runc", "conmon", "iptables"];
+
+/// Where Debian keeps what connects podman's containers.
+const NETAVARK: &str = "/usr/lib/podman/netavark";
+
+/// An engine. Ends, with its containers, when dropped or when the test process ends in whatever way.
 pub(crate) struct Engine {
     directory: PathBuf,
     supervisor: Child,
@@ -31,15 +37,40 @@ pub(crate) fn missing() -> Option<&'static str> {
     MISSING.get_or_init(look).as_deref()
 }
 
+/// Why no podman can be run here; None where it can.
+pub(crate) fn podman_missing() -> Option<String> {
+    if let Some(reason) = missing() {
+        return Some(reason.to_owned());
+    }
+    let not_there = PODMAN_PROGRAMS.into_iter().find(|program| !machine::has(program));
+    not_there.or((!Path::new(NETAVARK).exists()).then_some(NETAVARK)).map(|what| format!("{what} is not installed"))
+}
+
 impl Engine {
-    /// Starts one in a new directory, with further options of dockerd; `{}` in them stands for the directory.
+    /// Starts a dockerd in a new directory, with further options; `{}` in them stands for the directory.
     pub(crate) fn start(prepare: impl FnOnce(&Path), options: &[&str]) -> Engine {
+        Engine::of_program("dockerd", prepare, options)
+    }
+
+    /// Starts a podman that serves Docker's API.
+    pub(crate) fn podman() -> Engine {
+        Engine::of_program("podman", |_| {}, &[])
+    }
+
+    fn of_program(program: &str, prepare: impl FnOnce(&Path), options: &[&str]) -> Engine {
         // The directory goes with the engine's script, which must have unmounted what lies in it first.
         let directory = tempfile::Builder::new().prefix("te").tempdir().unwrap().keep();
         prepare(&directory);
         let place = directory.to_str().unwrap();
         let mut supervisor = Command::new("unshare")
-            .args(["--net", "--mount", "bash", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/real/engine.sh"), place])
+            .args([
+                "--net",
+                "--mount",
+                "bash",
+                concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/real/engine.sh"),
+                place,
+                program,
+            ])
             .args(options.iter().map(|option| option.replace("{}", place)))
             .env_remove("DOCKER_TLS_VERIFY")
             .env_remove("DOCKER_CERT_PATH")
@@ -57,14 +88,14 @@ impl Engine {
         engine
     }
 
-    /// Starts dockerd again after [`Engine::halt`]. Containers stay stopped.
+    /// Starts it again after [`Engine::halt`]. Containers stay stopped; podman's are gone.
     #[track_caller]
     pub(crate) fn run(&self) {
         let log = || std::fs::read_to_string(self.directory.join("log")).unwrap_or_default();
-        assert_eq!(self.order("start"), "up", "dockerd did not start:\n{}", log());
+        assert_eq!(self.order("start"), "up", "the engine did not start:\n{}", log());
     }
 
-    /// Kills the containers and ends dockerd.
+    /// Kills the containers and ends the engine.
     #[track_caller]
     pub(crate) fn halt(&self) {
         assert_eq!(self.order("stop"), "down");
@@ -124,7 +155,14 @@ fn an_engine_leaves_nothing_behind() {
     if let Some(reason) = missing() {
         return machine::not_run(reason);
     }
-    let engine = Engine::start(|_| {}, &["--bridge", "none", "--iptables=false"]);
+    leaves_nothing(Engine::start(|_| {}, &["--bridge", "none", "--iptables=false"]));
+    match podman_missing() {
+        Some(reason) => machine::not_run(&reason),
+        None => leaves_nothing(Engine::podman()),
+    }
+}
+
+fn leaves_nothing(engine: Engine) {
     engine.container("stubborn", &[], "trap '' TERM; while :; do sleep 1; done");
     let directory = engine.directory().to_owned();
     let named = |place: &Path| {
@@ -136,7 +174,7 @@ fn an_engine_leaves_nothing_behind() {
             })
             .count()
     };
-    assert!(named(&directory) >= 3, "the script, dockerd and a container's shim");
+    assert!(named(&directory) >= 3, "the script, the engine and what holds a container");
     drop(engine);
     assert_eq!(named(&directory), 0);
     assert!(!directory.exists());

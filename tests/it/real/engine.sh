@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# One real Docker engine for tests, and nothing of it left afterwards.
+# One real container engine for tests, and nothing of it left afterwards.
 #
-#   unshare --net --mount bash engine.sh DIR [dockerd options …]
+#   unshare --net --mount bash engine.sh DIR dockerd|podman [options …]
 #
 # Reads commands from standard input, answers each with one line:
-#   start   starts dockerd, waits until it answers on DIR/s, and makes image bb:1.0 if it is not there   -> up | failed
-#   stop    kills the containers, ends dockerd and waits for it                                        -> down
+#   start   starts the engine, waits until it answers on DIR/s, and makes image bb:1.0 if it is not there  -> up | failed
+#   stop    ends the containers, then the engine, and waits for it                                      -> down
 # When standard input closes (the test process ended, in whatever way), everything ends and DIR is removed.
 #
-# dockerd is the first process of a process namespace of its own: when it goes, the kernel kills all that it
+# The engine is the first process of a process namespace of its own: when it goes, the kernel kills all that it
 # started. Its mounts, bridges and ports live in this script's own namespaces and go with it.
 set -u
 dir=$1
-shift
+program=$2
+shift 2
 export DOCKER_HOST=unix://$dir/s
 holder=
 
@@ -31,11 +32,38 @@ make_image() {
     tar -C "$root" --owner=0 --group=0 -c . | docker import --change 'ENTRYPOINT ["/bin/busybox"]' - bb:1.0 >/dev/null
 }
 
+# Limits and the runtime that a machine with cgroup v1 and a low limit of open files needs; events without a journal.
+prepare_podman() {
+    cat >"$dir/containers.conf" <<-END
+	[containers]
+	default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
+	[engine]
+	runtime = "runc"
+	cgroup_manager = "cgroupfs"
+	events_logger = "file"
+	END
+    export CONTAINERS_CONF=$dir/containers.conf
+    # What all podmans of a machine share is this one's own: locks, networks, what is known of images.
+    for place in /dev/shm /run/containers /var/lib/containers; do
+        mkdir -p "$place"
+        mount -t tmpfs tmpfs "$place"
+    done
+}
+
 start() {
     rm -f "$dir/pid"
-    unshare --pid --fork --kill-child --mount-proc \
-        dockerd --host "unix://$dir/s" --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/pid" "$@" \
-        >>"$dir/log" 2>&1 </dev/null &
+    local engine
+    case $program in
+    dockerd)
+        engine=(dockerd --host "unix://$dir/s" --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/pid" "$@")
+        ;;
+    podman)
+        prepare_podman
+        engine=(podman --root "$dir/data" --runroot "$dir/exec" --tmpdir "$dir/tmp" --network-config-dir "$dir/networks"
+            system service --time=0 "$@" "unix://$dir/s")
+        ;;
+    esac
+    unshare --pid --fork --kill-child --mount-proc "${engine[@]}" >>"$dir/log" 2>&1 </dev/null &
     holder=$!
     for _ in $(seq 300); do
         if docker version >/dev/null 2>&1; then
@@ -49,9 +77,15 @@ start() {
 
 stop() {
     is_running || return
-    running=$(timeout 10 docker ps -q 2>/dev/null)
-    [ -z "$running" ] || timeout 10 docker kill $running >/dev/null 2>&1
-    # dockerd is the holder's only child; it ends by itself on TERM.
+    if [ "$program" = podman ]; then
+        # Its containers outlive it, and their cgroups them, unless they are removed.
+        all=$(timeout 10 docker ps -aq 2>/dev/null)
+        [ -z "$all" ] || timeout 30 docker rm -f $all >/dev/null 2>&1
+    else
+        running=$(timeout 10 docker ps -q 2>/dev/null)
+        [ -z "$running" ] || timeout 10 docker kill $running >/dev/null 2>&1
+    fi
+    # The engine is the holder's only child; it ends by itself on TERM.
     kill -TERM $(cat "/proc/$holder/task/$holder/children" 2>/dev/null) 2>/dev/null
     for _ in $(seq 200); do
         is_running || break
@@ -74,5 +108,6 @@ while read -r command; do
 done
 stop
 cd /
+[ "$program" != podman ] || rmdir /sys/fs/cgroup/*/libpod_parent/conmon /sys/fs/cgroup/*/libpod_parent 2>/dev/null
 umount -R "$dir" 2>/dev/null
 rm -rf "$dir"

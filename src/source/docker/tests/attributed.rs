@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, ManualClock};
 use crate::model::{Attributes, Outcome, Timestamp};
-use crate::source::attribution::{Belongs, Book};
+use crate::source::attribution::{Allocated, Belongs, Book};
 use crate::source::docker::{Docker, Settings};
 use crate::source::http::{Canned, CannedReply, Http};
 use crate::source::{Source, Visit};
@@ -58,11 +58,16 @@ async fn learnt_late_it_is_a_new_version_of_its_facts() {
         framework: Some("f-0010".to_owned()),
         agent: Some("a-S0".to_owned()),
         app: None,
+        allocated: Allocated { cpu_milli: Some(100), memory_bytes: Some(32 << 20) },
     };
     book.note(CONTAINER, belongs);
     let learnt = poll(&mut docker).await.unwrap();
     assert_eq!(learnt["app"], "/shop/api".into());
     assert_eq!(learnt["task"], TASK.into());
+    assert_eq!(
+        (&learnt["cpu_allocated_cores"], &learnt["memory_allocated_bytes"]),
+        (&0.1.into(), &(32_i64 << 20).into())
+    );
     assert_eq!((&learnt["framework"], &learnt["agent"]), (&"f-0010".into(), &"a-S0".into()));
     assert_eq!(learnt["hostname"], first["hostname"], "all its facts are told, not only the new ones");
     assert_eq!(poll(&mut docker).await, None, "and once");

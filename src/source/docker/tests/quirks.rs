@@ -431,7 +431,7 @@ async fn what_engines_say_of_an_error_is_told_in_their_words() {
         let canned = Canned::new();
         let body = fixture(&format!("docker-quirks/errors/{name}"));
         canned.add("/x", CannedReply::with_status(status, body));
-        let limits = Limits { deadline: Instant::now() + Duration::from_secs(5), reply_max_bytes: 65_536 };
+        let limits = Limits::fixed(Instant::now() + Duration::from_secs(5), 65_536);
         let failure = Http::Canned(canned).get_ok("/x", limits).await.unwrap_err();
         assert!(failure.message.contains(said), "{name}: {:?} does not say {said:?}", failure.message);
     }

@@ -35,6 +35,20 @@ fn canned(docker: &Docker) -> &Canned {
 }
 
 #[tokio::test(start_paused = true)]
+async fn engines_that_say_the_same_of_themselves_are_the_hosts_of_the_configuration() {
+    let clock = Clock::Manual(ManualClock::starting_at(DOCKER_AT));
+    for name in ["node-1", "node-2"] {
+        let http = Http::canned(&path("docker-20.10")).unwrap();
+        let mut docker = Docker::with_http(Settings::new(name, "unix:///recorded"), clock.clone(), http);
+        let observed = docker.poll(Visit { started: clock.now(), timeout: TIMEOUT }).await;
+        let engine = &batch(&observed, "engine").observations[0];
+        assert!(engine.attributes.as_ref().unwrap().contains_key("hostname"), "told, but only a fact");
+        let mut all = observed.batches.iter().flat_map(|batch| &batch.observations);
+        assert!(all.all(|seen| seen.identity.part(0) == name), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_docker_engine() {
     let manual = ManualClock::starting_at(DOCKER_AT);
     let clock = Clock::Manual(manual);

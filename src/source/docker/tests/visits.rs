@@ -234,7 +234,11 @@ async fn without_a_list_nothing_is_observed_and_the_engine_is_asked_anew_who_it_
         (CannedReply::ok("<html>proxy</html>"), Outcome::Malformed, "<html>proxy</html>"),
         (CannedReply::ok(r#"[{"Id":"#), Outcome::Malformed, "EOF"),
         (CannedReply::ok("[".repeat(1_000)), Outcome::Malformed, "not the JSON expected"),
-        (CannedReply::ok(" ".repeat(17 * 1024 * 1024)), Outcome::TooLarge, "larger than 16777216 bytes"),
+        (
+            CannedReply::ok(" ".repeat(17 * 1024 * 1024)),
+            Outcome::TooLarge,
+            "larger than 16777216 bytes; raise `reply_max`",
+        ),
         (CannedReply::ok("[]").after(Duration::from_secs(60)), Outcome::Timeout, "no whole reply in time"),
     ] {
         engine.canned().set(list, reply);

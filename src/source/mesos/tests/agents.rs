@@ -1,10 +1,13 @@
 //! Agents and their executors, held against what the kernel counted.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::fixture::*;
 use crate::model::{Outcome, Value};
+use crate::source::host_names::HostNames;
 use crate::source::http::{Canned, CannedReply};
+use crate::source::mesos::Settings;
 use crate::source::mesos::kinds::MESOS_AGENT;
 use crate::source::mesos::numbers::{AGENT_COUNTS, AGENT_RESOURCES};
 use crate::source::mesos::wire;
@@ -29,6 +32,31 @@ async fn a_listed_agent_says_itself_who_it_is() {
     assert_eq!(facts.get("hostname").cloned(), text("localhost"));
     assert_eq!(facts.get("address").cloned(), text("127.0.0.1:5051"));
     assert!(format!("{:?}", facts.get("agent_attributes")).contains("rack"));
+}
+
+#[tokio::test]
+async fn machines_are_called_what_the_configuration_says() {
+    let named = |given: &str| {
+        let hosts = HostNames::new([(given.to_owned(), "node-1".to_owned())]);
+        let world = World::new();
+        World { settings: Arc::new(Settings { hosts, ..(*world.settings).clone() }), ..world }
+    };
+    // By the hostname that an agent registered with, or by the address that it listens on.
+    for given in ["LOCALHOST", "127.0.0.1"] {
+        let world = named(given);
+        let observed = world.poll(&mut world.agents(vec![("127.0.0.1:5051", recorded("agent"))])).await;
+        let facts = attributes(&observed, "mesos_agent", AGENT);
+        assert_eq!(facts.get("host").cloned(), text("node-1"), "{given}");
+        assert_eq!(facts.get("hostname").cloned(), text("localhost"), "as it was told");
+        assert_eq!(attributes(&observed, "mesos_executor", "burner").get("host").cloned(), text("node-1"), "{given}");
+
+        world.poll(&mut world.masters(vec![("localhost:5050", recorded("master"))])).await;
+        let observed = world.poll(&mut world.tasks()).await;
+        assert_eq!(attributes(&observed, "mesos_task", "burner").get("host").cloned(), text("node-1"), "{given}");
+    }
+    let world = named("10.0.0.5");
+    let observed = world.poll(&mut world.agents(vec![("127.0.0.1:5051", recorded("agent"))])).await;
+    assert_eq!(attributes(&observed, "mesos_agent", AGENT).get("host").cloned(), text("localhost"), "not named");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn sent(settings: &Settings, trust: Trust) -> (String, u16) {
         String::from_utf8(head).unwrap()
     };
     let http = settings.http(&url, trust).unwrap();
-    let limits = Limits { deadline: Instant::now() + Duration::from_secs(5), reply_max_bytes: 1024 };
+    let limits = Limits::fixed(Instant::now() + Duration::from_secs(5), 1024);
     let (head, reply) = tokio::join!(serve, http.post_json("/api/v1", r#"{"type": "X"}"#.to_owned(), limits));
     (head, reply.unwrap().status)
 }

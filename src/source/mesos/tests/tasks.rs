@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fixture::*;
 use crate::model::{AttributeValue, Outcome, Timestamp, Value};
-use crate::source::attribution::container_id_in_name;
+use crate::source::attribution::{Allocated, container_id_in_name};
 use crate::source::http::CannedReply;
 
 async fn with_leader(world: &World) -> crate::source::mesos::Masters {
@@ -31,7 +31,7 @@ async fn tasks_carry_their_allocation_and_to_what_they_belong() {
     assert_eq!(facts.get("app").cloned(), text("/shop/api"));
     assert_eq!(facts.get("container_id").cloned(), text("3d8d5583-702b-46c1-b6eb-46df523021b0"));
     assert_eq!(facts.get("agent").cloned(), text("e64742f5-5bc4-4011-afc0-70b710eb8c26-S0"));
-    assert_eq!(facts.get("agent_host").cloned(), text("localhost"));
+    assert_eq!(facts.get("host").cloned(), text("localhost"));
     assert_eq!(facts.get("image").cloned(), text("bb:1.0"));
     assert_eq!(facts.get("started_at"), Some(&AttributeValue::Time(Timestamp::from_ms(1_795_209_691_241))));
     let values = &living.sample.as_ref().unwrap().values;
@@ -52,6 +52,13 @@ async fn tasks_carry_their_allocation_and_to_what_they_belong() {
         .map(|name| world.book.of_name(name).unwrap_or_else(|| panic!("{name}")))
         .collect();
     assert_eq!(known.len(), 4);
+    let shop = world.book.of_id("3d8d5583-702b-46c1-b6eb-46df523021b0").unwrap();
+    assert_eq!(shop.allocated, Allocated { cpu_milli: Some(100), memory_bytes: Some(32 << 20) });
+    // One that has ended keeps what it had, and a pod's executor has what its two tasks have.
+    assert!(known.iter().all(|belongs| belongs.allocated.memory_bytes.is_some()));
+    let [pod_a, pod_b] = ["pod.a", "pod.b"].map(|id| value(&observed, "mesos_task", id, "memory_allocated_bytes"));
+    let executor = world.book.of_id("a9c675ba-5c4a-4cf7-ab9f-0d3549b952c5").unwrap();
+    assert_eq!(executor.allocated.memory_bytes, Some(pod_a.int().unwrap() + pod_b.int().unwrap()));
     assert_eq!(known.iter().filter(|belongs| belongs.app.as_deref() == Some("/shop/api")).count(), 2);
     assert!(
         known.iter().all(|belongs| belongs.task.is_some() && belongs.framework.is_some() && belongs.agent.is_some())
@@ -150,6 +157,8 @@ async fn agents_come_and_go_and_a_new_leader_waits_for_them() {
     server.set(&call("GET_AGENTS"), agents(reply(list)));
     let observed = poll(&mut tasks).await;
     assert_eq!(agent_events(&observed), ["agent_lost"]);
+    let lost = observed.events.iter().find(|event| event.event_type == "agent_lost").unwrap();
+    assert_eq!(lost.details["host"], "localhost".into());
     assert!(observed.batches.iter().all(|batch| batch.complete));
     let draining = list.replace(r#""active":true"#, r#""active":true,"drain_info":{"state":"DRAINING"}"#);
     server.set(&call("GET_AGENTS"), agents(reply(&draining)));

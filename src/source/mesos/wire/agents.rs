@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::{AnyTime, Id, Named, Resources, Scalar, by_role, check_call};
 use crate::model::Timestamp;
+use crate::source::host_names::HostNames;
 
 /// An agent as its master knows it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,6 +26,13 @@ pub(in crate::source::mesos) struct Agent {
     pub(in crate::source::mesos) zone: Option<String>,
     pub(in crate::source::mesos) attributes: BTreeMap<String, String>,
     pub(in crate::source::mesos) reservations: BTreeMap<String, String>,
+}
+
+impl Agent {
+    /// What its machine is called here.
+    pub(in crate::source::mesos) fn host<'a>(&'a self, hosts: &'a HostNames) -> &'a str {
+        hosts.name_at(&self.hostname, self.address.as_deref())
+    }
 }
 
 /// Reads the reply to GET_AGENTS.

@@ -269,13 +269,21 @@ impl Unpacker {
         self.dense(form, bytes, count)
     }
 
-    pub(in crate::store::sqlite) fn int_options(&self, series: &[u8], count: usize) -> Result<Vec<Option<i64>>, Damage> {
+    pub(in crate::store::sqlite) fn int_options(
+        &self,
+        series: &[u8],
+        count: usize,
+    ) -> Result<Vec<Option<i64>>, Damage> {
         let mut bytes = Bytes::new(series);
         let form = bytes.byte()?;
         options(form, bytes, count, |form, rest, there| self.dense(form, rest, there))
     }
 
-    pub(in crate::store::sqlite) fn float_options(&self, series: &[u8], count: usize) -> Result<Vec<Option<f64>>, Damage> {
+    pub(in crate::store::sqlite) fn float_options(
+        &self,
+        series: &[u8],
+        count: usize,
+    ) -> Result<Vec<Option<f64>>, Damage> {
         let mut bytes = Bytes::new(series);
         let form = bytes.byte()?;
         options(form, bytes, count, |form, rest, there| match form {

@@ -113,11 +113,8 @@ pub(super) fn encode(
             put_series(&mut body, |series| packer.put_float_options(series, &ratios));
         }
     }
-    let picks: [(u64, u64, fn(&HourCell) -> Pick); 3] = [
-        (MIN, MIN_IS_LAST, |cell| cell.min),
-        (MAX, MAX_IS_LAST, |cell| cell.max),
-        (LAST, 0, |cell| cell.last),
-    ];
+    let picks: [(u64, u64, fn(&HourCell) -> Pick); 3] =
+        [(MIN, MIN_IS_LAST, |cell| cell.min), (MAX, MAX_IS_LAST, |cell| cell.max), (LAST, 0, |cell| cell.last)];
     for (flag, is_last, pick) in picks {
         if flag == LAST && is_predicted {
             continue;
@@ -306,12 +303,7 @@ impl<'a> CellReader<'a> {
         self.unpacker.ints(take_series(&mut self.bytes)?, count)
     }
 
-    fn totals(
-        &mut self,
-        flag: u64,
-        cells: &mut [HourCell],
-        set: impl Fn(&mut HourCell, Total),
-    ) -> Result<(), Damage> {
+    fn totals(&mut self, flag: u64, cells: &mut [HourCell], set: impl Fn(&mut HourCell, Total)) -> Result<(), Damage> {
         if self.flags & flag == 0 {
             return Ok(());
         }
@@ -346,8 +338,10 @@ impl<'a> CellReader<'a> {
 
     fn bins(&mut self, cells: &mut [HourCell]) -> Result<(), Damage> {
         let lengths = self.ints(cells.len())?;
-        let lengths: Option<Vec<usize>> =
-            lengths.into_iter().map(|length| usize::try_from(length).ok().filter(|length| *length <= BINS_MAX)).collect();
+        let lengths: Option<Vec<usize>> = lengths
+            .into_iter()
+            .map(|length| usize::try_from(length).ok().filter(|length| *length <= BINS_MAX))
+            .collect();
         let Some(lengths) = lengths else { return damage("a row with too many bins") };
         let total = lengths.iter().sum();
         let mut bins = self.ints(total)?.into_iter();

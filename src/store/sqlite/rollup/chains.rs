@@ -77,13 +77,7 @@ fn chain_day(connection: &Connection, target: i64, day_ms: i64, name: &TargetNam
     Ok(())
 }
 
-fn insert(
-    connection: &Connection,
-    target: i64,
-    day_ms: i64,
-    turn: usize,
-    chain: &PollChain,
-) -> rusqlite::Result<()> {
+fn insert(connection: &Connection, target: i64, day_ms: i64, turn: usize, chain: &PollChain) -> rusqlite::Result<()> {
     connection.prepare_cached(queries::POLL_CHAIN_INSERT)?.execute(named_params! {
         ":target": target, ":day_ms": day_ms, ":turn": i64::try_from(turn).unwrap_or(i64::MAX),
         ":outcome": chain.outcome.name(),

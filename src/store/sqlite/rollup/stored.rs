@@ -28,7 +28,13 @@ impl Ends {
         let is_first = part.first_ms <= self.first_ms || part.before_ms.is_none_or(|before| before < self.first_ms);
         let is_last = part.after_ms.is_none_or(|after| after > self.last_ms);
         Ends {
-            first_ms: if is_cut { self.first_ms.min(part.first_ms) } else if is_first { part.first_ms } else { self.first_ms },
+            first_ms: if is_cut {
+                self.first_ms.min(part.first_ms)
+            } else if is_first {
+                part.first_ms
+            } else {
+                self.first_ms
+            },
             last_ms: if is_last { part.last_ms } else { self.last_ms },
             before_ms: if is_first && !is_cut { part.before_ms } else { self.before_ms },
             after_ms: if is_last { part.after_ms } else { self.after_ms },
@@ -72,12 +78,7 @@ impl Stored {
             entity,
             end_ms: row.get(1)?,
             until_ms: row.get(2)?,
-            ends: Ends {
-                first_ms: row.get(3)?,
-                last_ms: row.get(4)?,
-                before_ms: row.get(5)?,
-                after_ms: row.get(6)?,
-            },
+            ends: Ends { first_ms: row.get(3)?, last_ms: row.get(4)?, before_ms: row.get(5)?, after_ms: row.get(6)? },
             is_merged: row.get(7)?,
             layout: row.get(8)?,
             body: row.get(9)?,

@@ -82,21 +82,13 @@ pub(super) static KIND: Kind = Kind {
             Formula::GaugeRatio { part: "memory_bytes", less: Some("cache_bytes"), whole: "whole_bytes" },
         )
         .headline(),
-        Derived::new(
-            "heat_ratio",
-            "ratio",
-            "",
-            Formula::GaugeRatio { part: "heat", less: None, whole: "whole_bytes" },
-        ),
+        Derived::new("heat_ratio", "ratio", "", Formula::GaugeRatio { part: "heat", less: None, whole: "whole_bytes" }),
     ],
     display: &["host", "id", "app"],
 };
 
-const FLOAT_COUNTER: Column = Column {
-    repr: Repr::Float,
-    class: Class::Counter,
-    ..Column::gauge("work_total", "work", "", 0, "")
-};
+const FLOAT_COUNTER: Column =
+    Column { repr: Repr::Float, class: Class::Counter, ..Column::gauge("work_total", "work", "", 0, "") };
 
 const FLOAT_GAUGE: Column = Column { repr: Repr::Float, ..Column::gauge("heat", "heat", "", 0, "").headline() };
 
@@ -110,9 +102,17 @@ const INTERVAL_MS: i64 = 30 * 60_000;
 /// Something that happens.
 #[derive(Debug, Clone)]
 enum Step {
-    Poll { target: usize, passed_ms: i64, outcome: Outcome, things: Vec<Seen> },
+    Poll {
+        target: usize,
+        passed_ms: i64,
+        outcome: Outcome,
+        things: Vec<Seen>,
+    },
     /// Upkeep of what is older than so much before now, broken off after so many steps.
-    Upkeep { age_ms: i64, steps: usize },
+    Upkeep {
+        age_ms: i64,
+        steps: usize,
+    },
     Reopen,
 }
 
@@ -360,7 +360,10 @@ fn check_retained(steps: &[Step]) {
     let mut told = Told::new();
     steps.iter().for_each(|step| told.take(step));
     let late_ms = told.now_ms + 40 * DAY_MS;
-    let ranges = [(START_MS - DAY_MS, told.now_ms.max(START_MS) / HOUR_MS * HOUR_MS + 3 * DAY_MS), (START_MS, START_MS + DAY_MS)];
+    let ranges = [
+        (START_MS - DAY_MS, told.now_ms.max(START_MS) / HOUR_MS * HOUR_MS + 3 * DAY_MS),
+        (START_MS, START_MS + DAY_MS),
+    ];
     let ask_all = |store: &Store| -> Vec<String> {
         let ask_one = |question: &&str| ranges.map(|(start, end)| ask(store, question, start, end, late_ms));
         QUESTIONS.iter().flat_map(ask_one).collect()

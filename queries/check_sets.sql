@@ -1,0 +1,3 @@
+-- All attribute sets.
+-- plan: scan (all are checked)
+SELECT id, hash, body FROM attribute_set;
