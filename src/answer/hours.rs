@@ -51,7 +51,7 @@ impl RangeReader<'_> {
                 self.fold_samples(evaluation, this, from, rolled.range.start())?;
                 let rows = u64::try_from(rolled.hours.rows.len()).unwrap_or(u64::MAX);
                 self.plan.hours = self.plan.hours.saturating_add(rows);
-                evaluation.fold_hours(this.entity, this.pass, &this.needs, rolled.range, &rolled.hours);
+                evaluation.fold_hours(this.entity, this.pass, &this.needs, &rolled.hours);
                 from = rolled.range.end();
                 ends_rolled = from == range.end();
             }
@@ -76,11 +76,14 @@ impl RangeReader<'_> {
             columns: this.roller.columns(),
             stop: self.stop,
         };
+        // What comes after the last sample there is matters at the end alone: before hours that were rolled up there are
+        // always more.
+        let is_end = until == self.request.range.end();
         let plan = &mut self.plan;
         let _whole = runs.each(range, |run| {
             plan.runs = plan.runs.saturating_add(1);
             plan.samples = plan.samples.saturating_add(u64::try_from(run.len()).unwrap_or(u64::MAX));
-            fold_run(evaluation, this, run);
+            fold_run(evaluation, this, run, is_end);
             ControlFlow::Continue(())
         })?;
         Ok(())
@@ -107,10 +110,10 @@ impl RangeReader<'_> {
     }
 }
 
-fn fold_run(evaluation: &mut Evaluation<'_>, this: &HourPass<'_>, run: &Run) {
+fn fold_run(evaluation: &mut Evaluation<'_>, this: &HourPass<'_>, run: &Run, is_end: bool) {
     let hours = this.roller.roll(run, &this.entity.versions);
-    evaluation.fold_hours(this.entity, this.pass, &this.needs, run.range, &hours);
-    if let Some(seen) = this.seen {
+    evaluation.fold_hours(this.entity, this.pass, &this.needs, &hours);
+    if let Some(seen) = this.seen.filter(|_| is_end) {
         evaluation.fold_after_last(run, seen);
     }
 }
@@ -119,7 +122,7 @@ fn fold_run(evaluation: &mut Evaluation<'_>, this: &HourPass<'_>, run: &Run) {
 fn fold_stays(evaluation: &mut Evaluation<'_>, this: &HourPass<'_>, run: &Run) {
     let mut hours = this.roller.roll(run, &this.entity.versions);
     hours.rows.clear();
-    evaluation.fold_hours(this.entity, this.pass, &this.needs, run.range, &hours);
+    evaluation.fold_hours(this.entity, this.pass, &this.needs, &hours);
     if let Some(seen) = this.seen {
         evaluation.fold_after_last(run, seen);
     }

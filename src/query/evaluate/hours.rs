@@ -2,7 +2,7 @@
 //!
 //! Must not know: whether hours were kept or are made from samples just now; the store.
 
-use crate::model::{EntityRecord, Hours, Presence, Run, TimeRange, Timestamp};
+use crate::model::{EntityRecord, Hours, Presence, Run, Timestamp};
 use crate::query::request::{Agg, Resolution};
 use crate::query::seen::Seen;
 use crate::rollup::{Roller, field_named};
@@ -50,15 +50,8 @@ impl Evaluation<'_> {
         HourNeeds { fields, places, with_bins, with_stays: self.request.group_by.is_some() }
     }
 
-    /// Takes the hours of a range of the pass under way. Ranges come in time order and do not overlap.
-    pub fn fold_hours(
-        &mut self,
-        entity: &EntityRecord,
-        pass: &Pass,
-        needs: &HourNeeds,
-        range: TimeRange,
-        hours: &Hours,
-    ) {
+    /// Takes hours of the pass under way. They come in time order and do not overlap.
+    pub fn fold_hours(&mut self, entity: &EntityRecord, pass: &Pass, needs: &HourNeeds, hours: &Hours) {
         let mut versions = VersionCursor::new(&entity.versions, &pass.takes);
         let mut cells = Vec::with_capacity(needs.places.len());
         for (index, row) in hours.rows.iter().enumerate() {
@@ -78,7 +71,7 @@ impl Evaluation<'_> {
         for stay in hours.stays.iter().chain(&hours.after) {
             let (taken, _) = versions.at(stay.version);
             let presence = if taken { stay.presence } else { Presence::Gone };
-            self.member.note_stay(self.edges, (stay.from, stay.to.min(range.end())), presence);
+            self.member.note_stay(self.edges, (stay.from, stay.to), presence);
         }
     }
 

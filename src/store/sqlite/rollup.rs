@@ -135,7 +135,7 @@ fn roll_day(
     let hours = roller.roll(&run, &versions);
     let ends = ends(&run);
     let known = Stored::around(connection, due.entity, due.day_ms).during(OPERATION)?;
-    keep(connection, kind, due, (until_ms, day_end_ms), hours, ends, known)?;
+    keep(connection, kind, due, (until_ms, day_end_ms), hours, ends, known.as_ref())?;
     done()?;
     Ok(Some(run.len()))
 }
@@ -175,12 +175,12 @@ fn keep(
     (until_ms, day_end_ms): (i64, i64),
     mut hours: Hours,
     ends: Option<Ends>,
-    known: Option<Stored>,
+    known: Option<&Stored>,
 ) -> Result<(), StoreError> {
     const OPERATION: &str = "keep a rollup";
     let day = (due.day_ms, day_end_ms);
     let all: Vec<usize> = (0..fields_count(kind)).collect();
-    let old = match &known {
+    let old = match known {
         Some(stored) => Some(stored.decode(connection, kind, &all, true, OPERATION)?),
         None => None,
     };
@@ -195,7 +195,7 @@ fn keep(
         return Ok(());
     };
     let mut window = (due.day_ms, day_end_ms, until_ms, false);
-    if let (Some(stored), Some(old)) = (&known, old) {
+    if let (Some(stored), Some(old)) = (known, old) {
         let is_merged = stored.end_ms.saturating_sub(stored.start_ms()) > DAY_MS;
         ends = stored.ends.with(ends, is_cut);
         window =

@@ -20,6 +20,7 @@ const LANDED: &[(&str, i64)] = &[
     ("0009_add_registry_kinds", -2901226201818240745),
     ("0010_add_swarm_kinds", -6633939880592654380),
     ("0011_create_blocks", 6564519878136617954),
+    ("0012_create_rollups", -2823753465203590924),
 ];
 
 fn fixture(name: &str) -> std::path::PathBuf {

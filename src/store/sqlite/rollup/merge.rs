@@ -18,8 +18,8 @@ use crate::store::StoreError;
 
 const OPERATION: &str = "merge rollups";
 
-/// Windows merged in one step: each has some ten thousand cells, which take a few milliseconds.
-const WINDOWS_PER_STEP: i64 = 4;
+/// Windows merged in one step: each has some ten thousand cells, which take some ten milliseconds.
+const WINDOWS_PER_STEP: i64 = 1;
 
 /// How long after its end a window is merged: its last day is rolled up by then.
 const AFTER_MS: i64 = DAY_MS;

@@ -4,12 +4,12 @@
 use proptest::prelude::*;
 
 use super::{DAY_MS, MERGED_MS};
-use crate::answer::{self, Stop};
+use crate::answer::{self, AnswerError, Stop};
 use crate::model::{
     Attribute, AttributeType, Attributes, Class, Column, Derived, Formula, HOUR_MS, Identity, Key, Kind, KindBatch,
     Observation, Outcome, Poll, Repr, Sample, Snapshot, TargetName, Timestamp, Value,
 };
-use crate::query::request::RangeRequest;
+use crate::query::request::{RangeRequest, SamplesRequest};
 use crate::render::json;
 use crate::store::memory::Memory;
 use crate::store::sqlite::Sqlite;
@@ -382,6 +382,60 @@ fn check_retained(steps: &[Step]) {
     for (before, after) in before.iter().zip(ask_all(&told.sqlite)) {
         assert_eq!(*before, after, "samples are gone, hours merged");
     }
+}
+
+/// A poll of target 0 that sees both things.
+fn steady(passed_ms: i64) -> Step {
+    let seen = Seen {
+        is_there: true,
+        late_ms: 3,
+        restarts: false,
+        attributes: None,
+        grown: vec![Some(1_000_000_000); 8],
+        floats: (1.0, 2.0),
+        is_float_there: true,
+    };
+    Step::Poll { target: 0, passed_ms, outcome: Outcome::Ok, things: vec![seen.clone(), seen] }
+}
+
+#[test]
+fn once_samples_are_gone_hours_answer_and_samples_say_so() {
+    let mut told = Told::new();
+    (0..3 * 48).for_each(|_| told.take(&steady(INTERVAL_MS)));
+    let late_ms = told.now_ms + 30 * DAY_MS;
+    let samples = Some(Timestamp::from_ms(late_ms));
+    told.upkeep_all(late_ms, &Limits { cutoffs: Cutoffs { samples, ..Cutoffs::default() }, file_bytes_max: None });
+    // Two hours: too few for hours while samples are kept, and a step that hours do not have.
+    let (start_ms, end_ms) = (START_MS + DAY_MS, START_MS + DAY_MS + 2 * HOUR_MS);
+    let answer = ask(&told.sqlite, "fields=cpu_seconds_total&host=h0", start_ms, end_ms, late_ms);
+    assert!(answer.contains(r#""step_seconds":3600"#) && answer.contains(r#""resolution":"1h""#), "{answer}");
+    assert!(answer.contains(r#""cpu_seconds_total":[2.000000000,2.000000000]"#), "{answer}");
+    let asked = ask(&told.sqlite, "step=5m&fields=cpu_seconds_total", start_ms, end_ms, late_ms);
+    assert!(asked.contains(r#""resolution":"samples""#) && asked.contains(r#""series":[]"#), "{asked}");
+    let pairs = [("start", start_ms), ("end", end_ms)].map(|(name, ms)| (name.to_owned(), ms.to_string()));
+    let request = SamplesRequest::parse(&KIND, &pairs, Timestamp::from_ms(late_ms)).unwrap();
+    assert!(matches!(answer::check_samples(&told.sqlite, &request), Err(AnswerError::Gone { .. })));
+    // Until rollups are too old as well.
+    let cutoffs = Cutoffs { samples, rollups: samples, events: None };
+    told.upkeep_all(late_ms, &Limits { cutoffs, file_bytes_max: None });
+    let answer = ask(&told.sqlite, "fields=cpu_seconds_total&host=h0", start_ms, end_ms, late_ms);
+    assert!(!answer.contains("2.000000000"), "{answer}");
+}
+
+#[test]
+fn a_late_sample_makes_its_day_again() {
+    let mut told = Told::new();
+    (0..3 * 48).for_each(|_| told.take(&steady(INTERVAL_MS)));
+    let upkeep = |told: &Told| told.upkeep_all(START_MS + 10 * DAY_MS, &Limits::default()).rolled_days;
+    assert!(upkeep(&told) >= 6);
+    assert_eq!(upkeep(&told), 0);
+    // A minute after midnight: the hour before it changes too.
+    let back_ms = START_MS + 2 * DAY_MS + 60_000 - told.now_ms;
+    told.take(&steady(back_ms));
+    assert!(upkeep(&told) >= 2);
+    let asked = |store| ask(store, "step=1h&coverage=1", START_MS, START_MS + 3 * DAY_MS, START_MS + 11 * DAY_MS);
+    assert_eq!(asked(&told.sqlite), asked(&told.memory));
+    assert_eq!(upkeep(&told), 0);
 }
 
 proptest! {
