@@ -163,7 +163,7 @@ impl Sqlite {
 
     /// See [`super::Store::upkeep`].
     pub fn upkeep(&self, now: Timestamp, limits: &Limits) -> Result<Upkeep, StoreError> {
-        upkeep::step(&mut *self.writer()?, &self.queries, &self.windows, now, limits)
+        upkeep::step(&mut *self.writer()?, &self.queries, self.kinds, &self.windows, now, limits)
     }
 
     /// See [`super::Store::targets`].
@@ -197,7 +197,7 @@ impl Sqlite {
 
     /// See [`super::Store::hours`].
     pub fn hours(&self, fetch: &HoursFetch<'_>) -> Result<Vec<Rolled>, StoreError> {
-        self.reading("read rolled-up hours", |connection| rollup::hours(connection, &self.queries, fetch))
+        self.reading("read rolled-up hours", |connection| rollup::hours(connection, fetch))
     }
 
     /// See [`super::Store::poll_chains`].

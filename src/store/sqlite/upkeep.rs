@@ -13,13 +13,14 @@ use super::read::During;
 use super::windows::Windows;
 use super::write::Writer;
 use super::{retention, rollup, seal};
-use crate::model::Timestamp;
+use crate::model::{Kind, Timestamp};
 use crate::store::{Cutoffs, Limits, StoreError, Upkeep};
 
 /// See [`crate::store::Store::upkeep`].
 pub(super) fn step(
     writer: &mut Writer,
     kinds: &HashMap<&'static str, KindQueries>,
+    known: &[&'static Kind],
     windows: &Windows,
     now: Timestamp,
     limits: &Limits,
@@ -33,7 +34,7 @@ pub(super) fn step(
     if let Some(rolled_days) = roll(writer, kinds, windows, now, None)? {
         return Ok(Upkeep { rolled_days, more: true, ..Upkeep::default() });
     }
-    if let Some(merged_blocks) = rollup::merge_step(&mut writer.connection, kinds, windows, now)? {
+    if let Some(merged_blocks) = rollup::merge_step(&mut writer.connection, known, windows, now)? {
         return Ok(Upkeep { merged_blocks, more: true, ..Upkeep::default() });
     }
     let mut cutoffs = limits.cutoffs;

@@ -2,11 +2,9 @@
 //!
 //! Must not know: how days are rolled up.
 
-use std::collections::HashMap;
-
 use rusqlite::{Connection, TransactionBehavior, named_params};
 
-use super::super::queries::{self, KindQueries};
+use super::super::queries;
 use super::super::read::During;
 use super::super::windows::{ENTITIES_END, Windows, block_id, block_start_ms};
 use super::format::ROWS_MAX;
@@ -28,7 +26,7 @@ const AFTER_MS: i64 = DAY_MS;
 /// nothing to do.
 pub(in super::super) fn merge_step(
     connection: &mut Connection,
-    kinds: &HashMap<&'static str, KindQueries>,
+    kinds: &[&'static Kind],
     windows: &Windows,
     now: Timestamp,
 ) -> Result<Option<u64>, StoreError> {
@@ -37,8 +35,8 @@ pub(in super::super) fn merge_step(
     let ripe = ripe(&transaction, block_id(ripe_ms.saturating_sub(1), ENTITIES_END - 1)).during(OPERATION)?;
     let mut merged = None;
     for (id, entity, kind) in ripe {
-        let count = match kinds.get(kind.as_str()) {
-            Some(queries) => merge(&transaction, queries.kind, id, entity)?,
+        let count = match kinds.iter().find(|known| known.name == kind) {
+            Some(kind) => merge(&transaction, kind, id, entity)?,
             // A kind that is not recorded any more stays as it was left.
             None => keep_as_it_is(&transaction, id)?,
         };

@@ -3,11 +3,9 @@
 //! Doubtful are days that are due and what lies within reach of them, and everything from shortly before the oldest
 //! sample that is not in a block yet. Must not know: what is asked of hours.
 
-use std::collections::HashMap;
-
 use rusqlite::{Connection, OptionalExtension, named_params};
 
-use super::super::queries::{self, KindQueries};
+use super::super::queries;
 use super::super::read::{self, During};
 use super::super::windows::block_id;
 use super::stored::Stored;
@@ -21,13 +19,8 @@ const OPERATION: &str = "read rolled-up hours";
 const REACH_MS: i64 = 3 * HOUR_MS;
 
 /// See [`crate::store::Store::hours`].
-pub(in super::super) fn hours(
-    connection: &Connection,
-    kinds: &HashMap<&'static str, KindQueries>,
-    fetch: &HoursFetch<'_>,
-) -> Result<Vec<Rolled>, StoreError> {
-    let known = kinds.contains_key(fetch.kind.name);
-    let Some(entity) = entity_of(connection, fetch.kind, fetch.identity).during(OPERATION)?.filter(|_| known) else {
+pub(in super::super) fn hours(connection: &Connection, fetch: &HoursFetch<'_>) -> Result<Vec<Rolled>, StoreError> {
+    let Some(entity) = entity_of(connection, fetch.kind, fetch.identity).during(OPERATION)? else {
         return Ok(Vec::new());
     };
     let (from_ms, until_ms) = (fetch.range.start().ms(), fetch.range.end().ms());
