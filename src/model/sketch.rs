@@ -22,7 +22,7 @@ const INFINITE: i32 = 2 * BIAS;
 /// The bin of NaN: after all numbers, as in a total order.
 const NAN: i32 = INFINITE + 1;
 /// Bins that wait to be put in order before it is done: an hour brings a few dozen.
-const UNSORTED_MIN: usize = 1_024;
+const UNSORTED_MIN: usize = 256;
 
 /// Bins of a power of two: the slope of the interpolation at its flattest is 10/7.
 fn bins_per_octave() -> f64 {
