@@ -35,7 +35,7 @@ pub(in super::super) fn merge_step(
     let ripe = ripe(&transaction, block_id(ripe_ms.saturating_sub(1), ENTITIES_END - 1)).during(OPERATION)?;
     let mut merged = None;
     for (id, entity, kind) in ripe {
-        let count = match kinds.iter().find(|known| known.name == kind) {
+        let count = match kinds.iter().copied().find(|known| known.name == kind) {
             Some(kind) => merge(&transaction, kind, id, entity)?,
             // A kind that is not recorded any more stays as it was left.
             None => keep_as_it_is(&transaction, id)?,
