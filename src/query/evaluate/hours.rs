@@ -72,6 +72,7 @@ impl Evaluation<'_> {
             let (taken, _) = versions.at(stay.version);
             let presence = if taken { stay.presence } else { Presence::Gone };
             self.member.note_stay(self.edges, (stay.from, stay.to), presence);
+            self.member.last_stay = self.member.last_stay.max(Some(stay.to));
         }
     }
 
@@ -86,7 +87,8 @@ impl Evaluation<'_> {
         if run.has_after {
             return;
         }
-        let last = run.at.last().copied();
+        // Where samples are gone, the hours say when the last one was.
+        let last = run.at.last().copied().or(self.member.last_stay);
         let from = last.or(self.told_until()).unwrap_or(self.request.range.start());
         let gone = last.is_none_or(|last| seen.last_good_started().is_some_and(|good| good > last));
         let presence = if gone { Presence::Gone } else { Presence::Seen };

@@ -26,6 +26,8 @@ pub(super) struct Member {
     last_stretch: Option<Timestamp>,
     /// Up to when it is noted how it was there, where hours tell.
     pub(super) noted_until: Option<Timestamp>,
+    /// Its newest sample of those that hours tell of.
+    pub(super) last_stay: Option<Timestamp>,
 }
 
 /// What one field has gathered in one bucket.
@@ -64,6 +66,7 @@ impl Member {
             last_sample: None,
             last_stretch: None,
             noted_until: None,
+            last_stay: None,
         }
     }
 

@@ -113,7 +113,8 @@ pub(super) fn encode(
             put_series(&mut body, |series| packer.put_float_options(series, &ratios));
         }
     }
-    let picks: [(u64, u64, fn(&HourCell) -> Pick); 3] =
+    type PickOf = fn(&HourCell) -> Pick;
+    let picks: [(u64, u64, PickOf); 3] =
         [(MIN, MIN_IS_LAST, |cell| cell.min), (MAX, MAX_IS_LAST, |cell| cell.max), (LAST, 0, |cell| cell.last)];
     for (flag, is_last, pick) in picks {
         if flag == LAST && is_predicted {
@@ -185,7 +186,6 @@ fn put_totals(
     put_series(into, |series| packer.put_int_options(series, &lower));
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "half of the bits")]
 fn upper_half(sum: i128) -> i64 {
     (sum >> 64) as i64
 }
