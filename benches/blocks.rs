@@ -1,7 +1,7 @@
 //! What a recording weighs and costs at rest: a fleet of 200 containers for some days, appended, sealed, merged, read.
 //!
-//! `cargo bench --bench blocks -- [days] [hosts] [containers a host]`. CPU time is that of this process, whose only
-//! thread does the work; a value is a number of a sample that is not null.
+//! `cargo bench --bench blocks -- [days] [hosts] [containers a host]`. CPU time is that of the threads that do
+//! the work; a value is a number of a sample that is not null.
 
 #![expect(
     clippy::unwrap_used,
@@ -29,12 +29,10 @@ const DAY_MS: i64 = 86_400_000;
 const INTERVAL_MS: i64 = 30_000;
 const START_MS: i64 = 19_700 * DAY_MS;
 
-/// CPU seconds that this process has used.
+/// CPU seconds that this thread has used.
 fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-    ticks / 100.0
+    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    schedule.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1e9
 }
 
 /// Resident memory now and at its peak, in MiB.
@@ -70,7 +68,9 @@ fn main() {
     );
 
     let (mut samples, mut values) = (0_u64, 0_u64);
-    let (mut append_cpu, mut upkeep_cpu, mut upkeep_ms, mut pause_ms, mut steps) = (0.0, 0.0, 0, 0, 0_u64);
+    let (mut append_cpu, mut upkeep) = (0.0, Work::default());
+    // The longest append while nothing else happened, and beside upkeep.
+    let mut longest_ms = [0, 0];
     let (idle_mib, _) = memory_mib();
     let written = written_bytes();
     let per_hour = 3_600_000 / INTERVAL_MS;
@@ -80,35 +80,41 @@ fn main() {
         let seen = rounds.iter().flatten().flat_map(|snapshot| &snapshot.batches).flat_map(|batch| &batch.observations);
         let cells = seen.filter_map(|seen| seen.sample.as_ref()).flat_map(|sample| sample.values.iter());
         values += cells.filter(|value| !value.is_null()).count() as u64;
-        let before = cpu_seconds();
-        for round in &rounds {
-            samples += store.append(round).unwrap().samples;
-        }
-        append_cpu += cpu_seconds() - before;
-        let now = Timestamp::from_ms(START_MS + (hour + 1) * 3_600_000);
-        let before = cpu_seconds();
-        let start_ms = Clock::System.monotonic_ms();
-        loop {
-            let step_ms = Clock::System.monotonic_ms();
-            let done = store.upkeep(now, &Limits::default()).unwrap();
-            pause_ms = pause_ms.max(Clock::System.monotonic_ms() - step_ms);
-            steps += 1;
-            if !done.more {
-                break;
+        // What the hours before left to do is done while this hour is appended, as in a recorder that runs.
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        let now = Timestamp::from_ms(START_MS + hour * 3_600_000);
+        std::thread::scope(|scope| {
+            let beside = scope.spawn(|| {
+                let done = all_upkeep(&store, now);
+                is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+                done
+            });
+            for round in &rounds {
+                let before = cpu_seconds();
+                let start_ms = Clock::System.monotonic_ms();
+                samples += store.append(round).unwrap().samples;
+                let took_ms = Clock::System.monotonic_ms() - start_ms;
+                append_cpu += cpu_seconds() - before;
+                let is_beside = usize::from(!is_over.load(std::sync::atomic::Ordering::Relaxed));
+                longest_ms[is_beside] = longest_ms[is_beside].max(took_ms);
             }
-        }
-        upkeep_cpu += cpu_seconds() - before;
-        upkeep_ms += Clock::System.monotonic_ms() - start_ms;
+            upkeep.add(&beside.join().unwrap());
+        });
     }
+    upkeep.add(&all_upkeep(&store, Timestamp::from_ms(START_MS + (days * 24 + 9) * 3_600_000)));
     let million = values as f64 / 1e6;
     println!("ingest  {samples} samples, {million:.1} million values");
     println!(
         "ingest  CPU s a million values: append {:.3}, upkeep {:.3}, together {:.3}",
         append_cpu / million,
-        upkeep_cpu / million,
-        (append_cpu + upkeep_cpu) / million
+        upkeep.cpu / million,
+        (append_cpu + upkeep.cpu) / million
     );
-    println!("ingest  {steps} steps of upkeep in {upkeep_ms} ms, the longest {pause_ms} ms");
+    println!("ingest  of upkeep: sealing {:.3}, merging {:.3}", upkeep.seal_cpu / million, upkeep.merge_cpu / million);
+    println!(
+        "ingest  longest append {} ms beside upkeep, {} ms without; {} steps of upkeep, the longest {} ms",
+        longest_ms[1], longest_ms[0], upkeep.steps, upkeep.longest_ms
+    );
     println!("ingest  {:.1} bytes written a value", (written_bytes() - written) / values as f64);
     let (_, peak_mib) = memory_mib();
     println!(
@@ -119,11 +125,49 @@ fn main() {
     read(&store, container, days);
 }
 
+/// What upkeep cost.
+#[derive(Debug, Default)]
+struct Work {
+    cpu: f64,
+    seal_cpu: f64,
+    merge_cpu: f64,
+    steps: u64,
+    longest_ms: i64,
+}
+
+impl Work {
+    fn add(&mut self, other: &Work) {
+        self.cpu += other.cpu;
+        self.seal_cpu += other.seal_cpu;
+        self.merge_cpu += other.merge_cpu;
+        self.steps += other.steps;
+        self.longest_ms = self.longest_ms.max(other.longest_ms);
+    }
+}
+
+/// All that there is to do.
+fn all_upkeep(store: &Store, now: Timestamp) -> Work {
+    let mut work = Work::default();
+    loop {
+        let (before, start_ms) = (cpu_seconds(), Clock::System.monotonic_ms());
+        let done = store.upkeep(now, &Limits::default()).unwrap();
+        let cpu = cpu_seconds() - before;
+        work.longest_ms = work.longest_ms.max(Clock::System.monotonic_ms() - start_ms);
+        work.cpu += cpu;
+        work.seal_cpu += if done.sealed_samples > 0 { cpu } else { 0.0 };
+        work.merge_cpu += if done.merged_blocks > 0 { cpu } else { 0.0 };
+        work.steps += 1;
+        if !done.more {
+            return work;
+        }
+    }
+}
+
 fn weigh(path: &Path, values: u64) {
     let database = rusqlite::Connection::open(path).unwrap();
     let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, f64>(0)).unwrap();
     let of_sql = |sql: &str| number(&format!("SELECT CAST(({sql}) AS REAL)"));
-    let rows = of_sql("SELECT count(*) FROM sample_container");
+    let rows = of_sql("SELECT coalesce(sum(samples), 0) FROM journal");
     let blocks = of_sql("SELECT count(*) FROM block");
     let sealed = of_sql("SELECT sum(samples) FROM block");
     let body = of_sql("SELECT sum(length(body)) FROM block");
@@ -132,19 +176,16 @@ fn weigh(path: &Path, values: u64) {
     let used = of_sql("SELECT (page_count - freelist_count) * 4096 FROM pragma_page_count, pragma_freelist_count");
     // Values are shared out by samples: rows are the same fleet.
     let values_a_sample = values as f64 / (rows + sealed);
-    println!("weight  {blocks} blocks of {sealed} samples, {rows} samples are rows still");
+    println!("weight  {blocks} blocks of {sealed} samples, {rows} samples are in the journal still");
     println!("weight  {:.3} bytes a value in all blocks", body / sealed / values_a_sample);
     println!(
         "weight  {:.3} bytes a value in small blocks",
         (body - merged) / (sealed - merged_samples) / values_a_sample
     );
     println!("weight  {:.3} bytes a value in merged blocks", merged / merged_samples / values_a_sample);
-    let row_bytes = rows * values_a_sample * 4.6;
-    println!(
-        "weight  {:.3} bytes a sealed value of the file, {:.0} MiB, without its {rows} rows at 4.6",
-        (used - row_bytes) / sealed / values_a_sample,
-        used / 1_048_576.0
-    );
+    let journal = of_sql("SELECT coalesce(sum(length(body)), 0) FROM journal");
+    println!("weight  {:.3} bytes a value in the journal", journal / rows / values_a_sample);
+    println!("weight  {:.0} MiB in use", used / 1_048_576.0);
     println!("weight  {:.3} bytes a value of the whole file", used / values as f64);
 }
 

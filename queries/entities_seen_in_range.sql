@@ -3,17 +3,20 @@ SELECT entity.id, entity.identity, entity.ended_ms
 FROM entity
 WHERE entity.kind = :kind AND entity.identity >= coalesce(:after, x'') AND entity.identity IS NOT :after
     AND EXISTS (
-        SELECT 1 FROM sighting WHERE sighting.entity = entity.id AND sighting.seen_from_ms < :until_ms
-    )
-    AND EXISTS (
         SELECT 1
         FROM sighting
-        CROSS JOIN target ON target.id = sighting.target
         WHERE sighting.entity = entity.id
             AND (
-                coalesce(sighting.last_seen_ms, target.good_started_ms) >= :from_ms
-                OR coalesce(sighting.seen_until_ms, target.good_seen_until_ms) >= :from_ms
+                coalesce(
+                    sighting.last_seen_ms, (SELECT good_started_ms FROM target WHERE target.id = sighting.target)
+                ) >= :from_ms
+                OR coalesce(
+                    sighting.seen_until_ms, (SELECT good_seen_until_ms FROM target WHERE target.id = sighting.target)
+                ) >= :from_ms
             )
+    )
+    AND EXISTS (
+        SELECT 1 FROM sighting WHERE sighting.entity = entity.id AND sighting.seen_from_ms < :until_ms
     )
 ORDER BY entity.identity
 LIMIT :limit;

@@ -1,2 +1,2 @@
 -- Gives free pages back to the file system, some at a time.
-PRAGMA incremental_vacuum(2000);
+PRAGMA incremental_vacuum(500);

@@ -1,4 +1,4 @@
--- The oldest time of a target's samples that are still rows.
+-- The oldest time of a target's samples that are in the journal.
 SELECT at_min_ms
 FROM poll INDEXED BY poll_sampled
 WHERE target = :target AND at_min_ms IS NOT NULL

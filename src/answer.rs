@@ -3,27 +3,29 @@
 //! Each function takes a checked request and a store, and gives the answer or its rows. All block. Shared by the
 //! API and the command line; must not know either, nor rusqlite.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::model::{Attributes, EntityRecord, HOUR_MS, Identity, Kind, Run, TargetName, TimeRange, Timestamp};
+use crate::model::{Attributes, EntityRecord, Identity, Kind, Run, TargetName, TimeRange, Timestamp};
 use crate::query::certificate::Certificate;
-use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, Targets, TooMany};
+use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, TooMany};
 use crate::query::explain::Plan;
+use crate::query::filter::Filter;
 use crate::query::frame::{Frame, Gap};
 use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, Resolution, SamplesRequest};
 use crate::query::samples::{SampleReader, SampleRow};
 use crate::query::seen::Seen;
-use crate::store::{EntityQuery, EventQuery, EventRecord, Fetch, Store, StoreError};
+use crate::store::{EntityQuery, EventQuery, EventRecord, Store, StoreError};
 
 mod certificate;
 mod diff;
 mod explain;
 mod hours;
 mod planning;
+mod reading;
 mod seen;
 mod snapshot;
 #[cfg(test)]
@@ -33,6 +35,7 @@ pub use diff::diff;
 pub use explain::explain;
 use hours::HourPass;
 pub use planning::{capacity, headroom};
+pub use reading::{Entities, Reading};
 pub use snapshot::AsOf;
 
 /// A run is at most a day, so that one entity's columns fit a few megabytes whatever the range.
@@ -88,7 +91,7 @@ impl Stop {
         Stop(Box::new(is_over))
     }
 
-    fn check(&self) -> Result<(), AnswerError> {
+    pub(crate) fn check(&self) -> Result<(), AnswerError> {
         if (self.0)() { Err(AnswerError::Stopped) } else { Ok(()) }
     }
 }
@@ -146,7 +149,7 @@ impl RangeReader<'_> {
     ) -> Result<(), AnswerError> {
         let range = self.request.range;
         let reach = TimeRange::new(range.start(), range.end().plus_ms(STRETCH_REACH_MS)).unwrap_or(range);
-        for_each_entity(self.store, self.request.kind, reach, None, |entity| {
+        for_each_entity(self.store, self.request.kind, &self.request.filter, reach, None, |entity| {
             if !wanted(entity) {
                 return Ok(ControlFlow::Continue(()));
             }
@@ -218,15 +221,14 @@ impl RangeReader<'_> {
         let (kind, range, filter) = (self.request.kind, self.request.range, &self.request.filter);
         let by_hours = self.request.resolution == Resolution::Hours;
         let near = TimeRange::new(range.start().plus_ms(-TARGETS_REACH_MS), range.end().plus_ms(TARGETS_REACH_MS));
-        let mut targets = Targets::default();
-        for_each_entity(self.store, kind, near.unwrap_or(range), None, |entity| {
+        let mut targets = BTreeSet::new();
+        for_each_entity(self.store, kind, filter, near.unwrap_or(range), None, |entity| {
             if entity.versions.iter().any(|version| filter.matches(kind, &entity.identity, &version.attributes)) {
-                targets.note(&entity.target);
+                targets.insert(entity.target.clone());
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        let seen: Vec<Arc<Seen>> =
-            targets.into_sorted().iter().map(|target| self.seen(target)).collect::<Result<_, _>>()?;
+        let seen: Vec<Arc<Seen>> = targets.iter().map(|target| self.seen(target)).collect::<Result<_, _>>()?;
         let silent = seen.iter().filter(|seen| seen.has_silence(range));
         let ran = match silent.map(|seen| seen.silence_ms()).max() {
             Some(silence_ms) => seen::recorder_ran(self.store, range, silence_ms, by_hours, self.stop)?,
@@ -246,46 +248,42 @@ struct Runs<'a> {
 }
 
 impl Runs<'_> {
-    /// Gives the runs of a range in time order, together all of it. A long time without a sample is one run, not
-    /// read again: the run before it knows its neighbours.
+    /// Gives the runs of a range in time order, together all of it.
     fn each(
         &self,
         range: TimeRange,
         mut take: impl FnMut(&Run) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, AnswerError> {
-        let mut rest = range;
-        while let Some(piece) = rest.pieces(RUN_MS).next() {
-            self.stop.check()?;
-            let fetch = Fetch { kind: self.kind, identity: self.identity, range: piece, columns: self.columns };
-            let run = self.store.read(&fetch)?;
+        let mut runs = Reading::of(self.kind, self.identity.clone(), range);
+        while let Some(run) = runs.next(self.store, self.columns, self.stop)? {
             if take(&run).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
-            let next = run.at.last().copied().filter(|_| run.has_after).unwrap_or(rest.end()).min(rest.end());
-            // No hour is cut.
-            let hour = Timestamp::from_ms(next.ms().div_euclid(HOUR_MS).saturating_mul(HOUR_MS));
-            let next = if next == rest.end() { next } else { hour.max(piece.end()) };
-            if let Some(empty) = TimeRange::new(piece.end(), next).filter(|empty| empty.ms() > RUN_MS)
-                && take(&run.beyond(empty)).is_break()
-            {
-                return Ok(ControlFlow::Break(()));
-            }
-            let from = if next.ms_since(piece.end()) > RUN_MS { next } else { piece.end() };
-            let Some(left) = TimeRange::new(from, rest.end()) else { break };
-            rest = left;
         }
         Ok(ControlFlow::Continue(()))
     }
 }
 
-/// Calls `each` for every entity seen in a range, in identity order, from `from` on (inclusive).
+/// Calls `each` for every entity seen in a range, in identity order, from `from` on (inclusive); for one alone where the
+/// filter names one. What else the filter says is left to the caller: it depends on the time.
 fn for_each_entity(
     store: &Store,
     kind: &'static Kind,
+    filter: &Filter,
     seen_in: TimeRange,
     from: Option<&Identity>,
     mut each: impl FnMut(&EntityRecord) -> Result<ControlFlow<()>, AnswerError>,
 ) -> Result<(), AnswerError> {
+    if let Some(only) = filter.only_identity(kind) {
+        let is_there = from.is_none_or(|from| *from <= only);
+        if let Some(entity) =
+            store.entity(kind, &only, seen_in)?.filter(|entity| is_there && entity.is_seen_in(seen_in))
+        {
+            // Nothing follows it, whatever is said.
+            let _ = each(&entity)?;
+        }
+        return Ok(());
+    }
     if let Some(first) = from
         && let Some(entity) = store.entity(kind, first, seen_in)?
         && entity.is_seen_in(seen_in)
@@ -293,20 +291,13 @@ fn for_each_entity(
     {
         return Ok(());
     }
-    let mut after = from.cloned();
-    loop {
-        let query = EntityQuery { kind, seen_in, after: after.clone(), limit: ENTITIES_A_PAGE };
-        let page = store.entities(&query)?;
-        for entity in &page {
-            if each(entity)?.is_break() {
-                return Ok(());
-            }
-        }
-        match page.last() {
-            Some(last) if page.len() == ENTITIES_A_PAGE => after = Some(last.identity.clone()),
-            _ => return Ok(()),
+    let mut entities = Entities::after(kind, seen_in, from.cloned());
+    while let Some(entity) = entities.next(store)? {
+        if each(&entity)?.is_break() {
+            return Ok(());
         }
     }
+    Ok(())
 }
 
 /// How a stream of samples ended.
@@ -341,7 +332,7 @@ pub fn samples(
     let mut is_cut = false;
     let limit = request.limit.map(|limit| u64::try_from(limit).unwrap_or(u64::MAX));
     let from = request.cursor.as_ref().map(|(identity, _)| identity);
-    for_each_entity(store, kind, request.range, from, |entity| {
+    for_each_entity(store, kind, &request.filter, request.range, from, |entity| {
         let may_pass =
             entity.versions.iter().any(|version| request.filter.matches(kind, &entity.identity, &version.attributes));
         if !may_pass {

@@ -3,6 +3,7 @@
 //! Holds no arithmetic: requests are checked by `query`, answered by `answer`, printed by `render`. Everything that
 //! touches the store runs on a blocking thread. Must not know: SQL, sources, how samples are taken.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::model::Kind;
 use crate::query::request::kind_named;
+use crate::sql::Library;
 use crate::store::{Store, StoreError};
 
 mod body;
@@ -29,6 +31,7 @@ mod pairs;
 mod planning;
 mod problem;
 mod range;
+mod reports;
 mod routes;
 mod samples;
 pub mod server;
@@ -43,6 +46,9 @@ pub use live::{ConfiguredTarget, Live};
 pub use problem::Problem;
 pub use routes::routes;
 pub use token::Token;
+
+/// Reports that run at once: each may take as much memory as a report may.
+const REPORTS_AT_ONCE: usize = 2;
 
 /// Bounds on answering.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +92,10 @@ pub struct Context {
     pub salt: String,
     /// Bounds on answering.
     pub limits: Limits,
+    /// The reports that there are.
+    pub reports: Library,
     queries: Arc<Semaphore>,
+    reports_at_once: Arc<Semaphore>,
 }
 
 impl Context {
@@ -100,7 +109,9 @@ impl Context {
             token: None,
             salt: String::new(),
             limits: Limits::default(),
+            reports: Library::new(kinds, None),
             queries: semaphore(Limits::default()),
+            reports_at_once: Arc::new(Semaphore::new(REPORTS_AT_ONCE)),
         }
     }
 
@@ -115,6 +126,13 @@ impl Context {
     #[must_use]
     pub fn with_salt(mut self, salt: impl Into<String>) -> Self {
         self.salt = salt.into();
+        self
+    }
+
+    /// The same context with a directory of the user's own reports.
+    #[must_use]
+    pub fn with_reports(mut self, directory: Option<PathBuf>) -> Self {
+        self.reports = Library::new(self.kinds, directory);
         self
     }
 

@@ -281,6 +281,7 @@ impl Server {
         let context = ApiContext::new(Arc::clone(store), KINDS, clock.clone(), live)
             .with_token(token)
             .with_salt(salt)
+            .with_reports(config.reports_directory.clone())
             .with_limits(Limits {
                 queries: server.answers_max,
                 answer_time: server.response_timeout.min(ANSWER_TIME_MAX),

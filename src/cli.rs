@@ -12,6 +12,7 @@ use crate::answer::AnswerError;
 use crate::app::{AppError, Failures};
 use crate::config::ConfigFaults;
 use crate::query::request::{ParameterError, UnknownKind};
+use crate::sql::SqlError;
 use crate::store::StoreError;
 
 mod backup;
@@ -28,6 +29,7 @@ mod poll;
 mod query;
 mod recording;
 mod serve;
+mod sql;
 mod stats;
 mod table;
 mod watch;
@@ -51,6 +53,8 @@ Examples:
   tachograph capacity of=host resource=memory threshold=0.8
   tachograph headroom cpus=0.5 mem=512 instances=20
   tachograph export host start=2026-08-01 end=2026-09-01 --output august.csv
+  tachograph sql 'SELECT host, max(memory_usage_bytes) FROM container GROUP BY host'
+  tachograph report right_sizing start=-30d margin=0.3
   tachograph backup /mnt/backup/monday.db       also while the recorder runs
   tachograph check --store /mnt/backup/monday.db
   tachograph import host august.csv --store other.db
@@ -90,6 +94,10 @@ enum Command {
     Headroom(instants::Arguments),
     /// Samples as recorded, as the HTTP API's /samples gives them.
     Export(export::Arguments),
+    /// Plain SQL over the recording: each kind is a table; beside them entity, event and poll.
+    Sql(sql::SqlArguments),
+    /// A report, as the HTTP API's /reports gives it; without a name the list of reports.
+    Report(sql::ReportArguments),
     /// Copy the recording to a new file, also while the recorder runs, and check the copy.
     Backup(backup::Arguments),
     /// Look for anything that is wrong with the recording, also while the recorder runs; exit code 1 where there is.
@@ -213,6 +221,9 @@ pub enum CliError {
     /// The question cannot be answered.
     #[error("{0}")]
     Answer(AnswerError),
+    /// A statement or a report gives no answer.
+    #[error(transparent)]
+    Sql(Box<SqlError>),
     /// A file to be imported cannot be read; what came before is kept.
     #[error("read {}", path.display())]
     Input {
@@ -268,6 +279,16 @@ impl From<StoreError> for CliError {
     }
 }
 
+impl From<SqlError> for CliError {
+    fn from(error: SqlError) -> Self {
+        match error {
+            SqlError::Parameter(fault) => fault.into(),
+            SqlError::Store(cause) => CliError::Store(cause),
+            other => CliError::Sql(Box::new(other)),
+        }
+    }
+}
+
 impl CliError {
     /// The failure of a work on the recording's file.
     fn of_work(cause: StoreError) -> CliError {
@@ -303,6 +324,8 @@ pub fn run(arguments: &Arguments) -> Result<(), CliError> {
         Some(Command::Capacity(arguments)) => planning::capacity(config, arguments),
         Some(Command::Headroom(arguments)) => planning::headroom(config, arguments),
         Some(Command::Export(arguments)) => export::run(config, arguments),
+        Some(Command::Sql(arguments)) => sql::sql(config, arguments),
+        Some(Command::Report(arguments)) => sql::report(config, arguments),
         Some(Command::Backup(arguments)) => backup::run(config, arguments),
         Some(Command::Check(which)) => check::run(config, which),
         Some(Command::Compact(which)) => compact::run(config, which),

@@ -73,6 +73,8 @@ pub struct Config {
     pub store_path: PathBuf,
     /// How long what is kept.
     pub retention: Retention,
+    /// Where the user's own reports are, if anywhere.
+    pub reports_directory: Option<PathBuf>,
     /// Requests in flight to all targets at once.
     pub in_flight_max: usize,
     /// How the log looks.
@@ -216,11 +218,14 @@ fn read_config(mut root: Section<'_>, environment: &Environment, faults: &Faults
     let server = server::read_server(root.section("server"), environment);
     let store_path = read_store(root.section("store"));
     let retention = read_retention(root.section("retention"));
+    let mut reports = root.section("reports");
+    let reports_directory = reports.path("directory");
+    reports.finish();
     let mut sampler = root.section("sampler");
     let common = read_timing(&mut sampler, Timing::DEFAULT);
     let in_flight = sampler.integer("in_flight", IN_FLIGHT_DEFAULT, 1..=16_384);
     sampler.finish();
-    let hosts = hosts::read_host_names(root.section("hosts"));
+    let hosts = hosts::read_host_names(&root.section("hosts"));
     let mut source = root.section("source");
     let (host, exporters) = host_entry::read_hosts(&mut source, common, environment, &hosts, &mut notes);
     let docker = docker::read_targets(source.sections("docker"), common, environment, &hosts, faults, &mut notes);
@@ -236,6 +241,7 @@ fn read_config(mut root: Section<'_>, environment: &Environment, faults: &Faults
         server,
         store_path,
         retention,
+        reports_directory,
         in_flight_max: usize::try_from(in_flight).unwrap_or(usize::MAX),
         log,
         hosts,

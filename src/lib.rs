@@ -28,6 +28,8 @@ pub mod query;
 
 pub mod answer;
 
+pub mod sql;
+
 pub mod render;
 
 pub mod api;

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod json;
 pub mod openmetrics;
 pub mod planning;
+pub mod report;
 pub mod rows;
 pub mod samples;
 pub mod snapshot;

@@ -22,6 +22,7 @@ pub mod prometheus;
 pub mod recorder;
 pub mod registry;
 pub mod swarm;
+mod wire;
 pub mod zookeeper;
 
 /// Every kind that is recorded, in the order of documentation.
@@ -29,6 +30,7 @@ pub static KINDS: &[&Kind] = &[
     &docker::kinds::CONTAINER,
     &docker::kinds::CONTAINER_INTERFACE,
     &docker::kinds::CONTAINER_DEVICE,
+    &docker::kinds::process::CONTAINER_PROCESS,
     &docker::kinds::ENGINE,
     &docker::kinds::IMAGE_KIND,
     &host::HOST,

@@ -53,7 +53,7 @@ fn take_entities(
     let range = request.range;
     let whole = TimeRange::new(request.before.start(), range.end()).unwrap_or(range);
     let mut longest_ms = None;
-    for_each_entity(store, selected.kind, whole, None, |entity| {
+    for_each_entity(store, selected.kind, &selected.filter, whole, None, |entity| {
         let polled = match targets.get(&entity.target) {
             Some(polled) => *polled,
             None => {

@@ -18,7 +18,7 @@ pub fn explain(store: &Store, request: &RangeRequest, frame: &Frame) -> Result<O
     let bucket = explained.bucket;
     let last = TimeRange::new(bucket.end().plus_ms(-RUN_MS).max(bucket.start()), bucket.end()).unwrap_or(bucket);
     let reach = TimeRange::new(last.start(), last.end().plus_ms(STRETCH_REACH_MS)).unwrap_or(last);
-    for_each_entity(store, request.kind, reach, None, |entity| {
+    for_each_entity(store, request.kind, &request.filter, reach, None, |entity| {
         if explained.is_member(request, entity) {
             let fetch =
                 Fetch { kind: request.kind, identity: &entity.identity, range: last, columns: explained.wanted() };

@@ -3,6 +3,7 @@
 //! Must not know: entities, samples.
 
 use super::{AnswerError, RUN_MS, Stop};
+use crate::model::time::settle_ms;
 use crate::model::{Outcome, PollChain, TargetName, TimeRange, Timestamp};
 use crate::query::seen::Seen;
 use crate::rate::chain::{chains, silence_ms};
@@ -10,10 +11,6 @@ use crate::store::{Chains, Store};
 
 /// Longest time whose polls are read at once, after a time without any: 70,000 polls every 10 s.
 const POLLS_PIECE_MAX_MS: i64 = 8 * RUN_MS;
-/// How far after a range ticks are read, so that a gap that reaches into it has its cause: as long as a range takes
-/// to settle, so that what comes later changes nothing. Before it they are read as far as a target may be silent.
-const TICKS_AFTER_MS: i64 = 600_000;
-const TICKS_AFTER_INTERVALS: i64 = 4;
 /// A day, which chains of polls are kept by.
 const DAY_MS: i64 = RUN_MS;
 
@@ -26,7 +23,9 @@ enum Ticks {
     Polls(TimeRange),
 }
 
-/// When a target was seen in a range, and a little around it; `by_hours`: from chains, as far as there are any.
+/// When a target was seen in a range, and around it, so that a gap that reaches into it has its cause: before it as far
+/// as a target may be silent, after it as long as the range takes to settle, so that what comes later changes nothing.
+/// `by_hours`: from chains, as far as there are any.
 pub(super) fn seen(
     store: &Store,
     target: &TargetName,
@@ -45,8 +44,8 @@ pub(super) fn seen(
     let of_days = known.days.iter().flat_map(|(_, chains)| chains).map(|chain| chain.first);
     let of_chains = of_chains.chain(of_days).map(|link| link.interval_ms);
     let interval_ms = polls.map(|record| record.poll.interval_ms).chain(of_chains).max().unwrap_or(0);
-    let before_ms = silence_ms(interval_ms).max(TICKS_AFTER_MS);
-    let after_ms = TICKS_AFTER_MS.max(interval_ms.saturating_mul(TICKS_AFTER_INTERVALS));
+    let after_ms = settle_ms(interval_ms);
+    let before_ms = silence_ms(interval_ms).max(after_ms);
     let from = range.start().plus_ms(before_ms.saturating_neg());
     let Some(around) = TimeRange::new(from, range.end().plus_ms(after_ms)) else { return Ok(seen) };
     let known = if by_hours { store.poll_chains(target, days(around))? } else { known };

@@ -63,7 +63,7 @@ impl<'a> AsOf<'a> {
         let reader = SampleReader::new(selected.kind);
         let mut parts = Vec::new();
         let around = TimeRange::new(self.at.plus_ms(-LOOK_BACK_MS), self.at.plus_ms(1)).unwrap_or(instant(self.at));
-        for_each_entity(self.store, selected.kind, around, None, |entity| {
+        for_each_entity(self.store, selected.kind, &selected.filter, around, None, |entity| {
             let Some(&last_good) = self.last_good.get(&entity.target) else { return Ok(ControlFlow::Continue(())) };
             if let Some(mut part) = part(selected, entity, self.at, last_good) {
                 if parts.len() == PARTS_MAX {

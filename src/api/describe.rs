@@ -42,7 +42,7 @@ pub(crate) enum Filters {
 }
 
 /// All tables.
-pub(crate) static TABLES: [Table; 13] = [
+pub(crate) static TABLES: [Table; 15] = [
     Table {
         name: "kinds",
         is_of_kind: false,
@@ -208,6 +208,28 @@ pub(crate) static TABLES: [Table; 13] = [
         has_tag: false,
     },
     Table {
+        name: "reports",
+        is_of_kind: false,
+        summary: "Which reports there are, with their parameters and columns; a file with a fault says which.",
+        parameters: &[],
+        filters: Filters::None,
+        keys: &["reports"],
+        more_keys: &[],
+        example: "",
+        has_tag: false,
+    },
+    Table {
+        name: REPORT,
+        is_of_kind: false,
+        summary: "What a report answers.",
+        parameters: &[],
+        filters: Filters::None,
+        keys: &["report", "title", "parameters", "columns", "rows"],
+        more_keys: &[],
+        example: "",
+        has_tag: false,
+    },
+    Table {
         name: SUMS,
         is_of_kind: true,
         summary: "Rows, bytes and SHA-256 of the CSV of a closed range, so that a truncated file is noticed.",
@@ -224,6 +246,9 @@ pub(crate) static TABLES: [Table; 13] = [
 pub(crate) const SUMS: &str = "sums";
 /// What follows the name of a kind where the sum of its CSV is asked for.
 pub(crate) const SUM_SUFFIX: &str = ".csv.sum";
+
+/// The table of one report, which is found by its name: `/reports/{name}`.
+pub(crate) const REPORT: &str = "report";
 
 /// The table of a name.
 pub(crate) fn table(name: &str, is_of_kind: bool) -> Option<&'static Table> {

@@ -8,14 +8,8 @@ use warp::reply::Response;
 
 use super::Context;
 use super::negotiate::{Encoding, Format, entity_tag, has_already};
+use crate::model::time::settle_ms;
 use crate::model::{Kind, TimeRange, Timestamp};
-
-/// Samples of a range, and what is learnt late about them, may be on their way for so long after its end, or for
-/// [`SETTLE_INTERVALS`] if that is longer.
-const SETTLE_MS_MIN: i64 = 10 * 60 * 1000;
-
-/// Polling intervals after which a range has settled.
-const SETTLE_INTERVALS: i64 = 4;
 
 /// How far before a range retention can still change its answer: the sample before the range is part of it, and lies
 /// at most three polling intervals away, the longest being some hours.
@@ -66,8 +60,7 @@ impl Asked<'_> {
 
 /// Whether nothing that belongs before `end` can come any more.
 fn is_closed(context: &Context, kind: &Kind, end: Timestamp) -> bool {
-    let intervals_ms = context.live.longest_interval_ms(kind.name).saturating_mul(SETTLE_INTERVALS);
-    end.plus_ms(SETTLE_MS_MIN.max(intervals_ms)) <= context.live.caught_up_until()
+    end.plus_ms(settle_ms(context.live.longest_interval_ms(kind.name))) <= context.live.caught_up_until()
 }
 
 /// 304 if the client has the answer with this tag.

@@ -7,9 +7,10 @@ use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use warp::reply::Response;
 
 use super::Context;
-use super::describe::{Filters, PARAMETERS, ParameterForm, SUM_SUFFIX, SUMS, TABLES, Table};
+use super::describe::{Filters, PARAMETERS, ParameterForm, REPORT, SUM_SUFFIX, SUMS, TABLES, Table};
 use super::routes::BASE;
 use crate::model::{AttributeType, Kind};
+use crate::sql::{Library, ParameterType, Report};
 
 /// The forms of a table that has rows.
 const FORMS: [&str; 3] = ["application/json", "text/csv", "application/jsonl"];
@@ -26,9 +27,16 @@ pub(crate) fn openapi(context: &Context) -> Response {
 }
 
 /// The document for these kinds.
-pub(crate) fn document(kinds: &[&'static Kind], needs_token: bool) -> Value {
+pub(crate) fn document(kinds: &'static [&'static Kind], needs_token: bool) -> Value {
     let mut paths = Map::new();
     for table in &TABLES {
+        if table.name == REPORT {
+            let reports = Library::new(kinds, None).shipped().into_iter().filter_map(|entry| entry.report.ok());
+            for report in reports {
+                paths.insert(format!("{BASE}/reports/{}", report.name), report_item(table, &report));
+            }
+            continue;
+        }
         if !table.is_of_kind {
             paths.insert(format!("{BASE}/{}", table.name), path_item(table, None));
             continue;
@@ -76,6 +84,30 @@ pub(crate) fn document(kinds: &[&'static Kind], needs_token: bool) -> Value {
     document
 }
 
+/// A report that comes with the program; those of one's own are listed by /reports.
+fn report_item(table: &'static Table, report: &Report) -> Value {
+    let parameters = report.parameters.iter().map(|parameter| {
+        let schema = match parameter.ty {
+            ParameterType::Integer => json!({"type": "integer", "default": parameter.default.parse::<i64>().ok()}),
+            ParameterType::Number => json!({"type": "number", "default": parameter.default.parse::<f64>().ok()}),
+            ParameterType::Column(kind) => {
+                let columns = kind.columns.iter().map(|column| column.name);
+                let names: Vec<&str> = columns.chain(kind.derived.iter().map(|derived| derived.name)).collect();
+                json!({"enum": names, "default": parameter.default})
+            }
+            _ => json!({"type": "string", "default": parameter.default}),
+        };
+        query_parameter(&parameter.name, &parameter.help, &schema)
+    });
+    let parameters: Vec<Value> = parameters.chain([parameter("formulas")]).collect();
+    let mut item = operation(table, &format!("report_{}", report.name), &parameters);
+    if let Some(get) = item.get_mut("get") {
+        get["summary"] = format!("{}. {}", report.title, report.about).into();
+        get["tags"] = json!(["reports"]);
+    }
+    item
+}
+
 fn path_item(table: &'static Table, kind: Option<&'static Kind>) -> Value {
     let mut parameters: Vec<Value> = table.parameters.iter().map(|name| parameter(name)).collect();
     if table.filters == Filters::OfKind {
@@ -85,6 +117,14 @@ fn path_item(table: &'static Table, kind: Option<&'static Kind>) -> Value {
         parameters.extend(["host", "app"].map(parameter));
     }
     parameters.push(parameter("formulas"));
+    let name = match kind {
+        Some(kind) => format!("{}_{}", table.name, kind.name),
+        None => table.name.to_owned(),
+    };
+    operation(table, &name, &parameters)
+}
+
+fn operation(table: &'static Table, name: &str, parameters: &[Value]) -> Value {
     let schema = json!({
         "type": "object",
         "required": table.keys,
@@ -105,11 +145,10 @@ fn path_item(table: &'static Table, kind: Option<&'static Kind>) -> Value {
             .insert("304".to_owned(), json!({"description": "The answer with the tag of If-None-Match still stands."}));
         problems(&mut responses, &["410"]);
     }
+    if [REPORT, "reports"].contains(&table.name) {
+        problems(&mut responses, &["422"]);
+    }
     problems(&mut responses, &["400", "401", "405", "414", "500", "503", "default"]);
-    let name = match kind {
-        Some(kind) => format!("{}_{}", table.name, kind.name),
-        None => table.name.to_owned(),
-    };
     json!({"get": {
         "operationId": name,
         "summary": table.summary,

@@ -10,6 +10,7 @@ use crate::answer::AnswerError;
 use crate::query::civil::format_instant;
 use crate::query::request::{ParameterError, Zone};
 use crate::render::json::JsonWriter;
+use crate::sql::Fault;
 use crate::store::StoreError;
 
 /// A refused or failed request.
@@ -82,6 +83,16 @@ impl Problem {
         Problem::new(StatusCode::URI_TOO_LONG, "url-too-long", "URL too long", detail)
     }
 
+    /// 400: the answer would be too large, or take too much; says what to change.
+    pub(crate) fn too_many(detail: impl Into<Box<str>>) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, "too-many", "Too large an answer", detail)
+    }
+
+    /// 422: a report asks for what there is not.
+    pub(crate) fn unprocessable(detail: impl Into<Box<str>>) -> Self {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "report-fault", "The report has a fault", detail)
+    }
+
     /// 500: the fault is on this side; the cause is in the log.
     pub fn internal() -> Self {
         Problem::new(
@@ -111,7 +122,7 @@ impl Problem {
     }
 
     /// The document.
-    pub fn to_json(&self) -> Vec<u8> {
+    fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let mut json = JsonWriter::new(&mut out, Zone::Utc);
         // Writing into memory cannot fail.
@@ -153,13 +164,18 @@ impl From<ParameterError> for Problem {
     }
 }
 
+/// 422: the question is well formed, but the report's file is not.
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        Problem::unprocessable(fault.to_string())
+    }
+}
+
 impl From<AnswerError> for Problem {
     fn from(error: AnswerError) -> Self {
         match error {
             AnswerError::Store(error) => Problem::of_store(&error),
-            AnswerError::TooMany { message } => {
-                Problem::new(StatusCode::BAD_REQUEST, "too-many", "Too large an answer", message)
-            }
+            AnswerError::TooMany { message } => Problem::too_many(message),
             AnswerError::Gone { kept_from } => Problem::gone(format!(
                 "samples before {0} are no longer kept: ask with start={0} or later",
                 format_instant(kept_from, Zone::Utc)

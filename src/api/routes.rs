@@ -19,12 +19,12 @@ use crate::query::request::{Zone, take_formulas};
 use crate::render::rows::Form;
 
 use super::body::{Delivery, Ending, Failure, Output, produce};
-use super::describe::{self, SUM_SUFFIX, SUMS, TABLES};
+use super::describe::{self, REPORT, SUM_SUFFIX, SUMS, TABLES};
 use super::negotiate::{Encoding, Format};
 use super::problem::{Problem, nearest};
 use super::{
-    Context, diff, entities, events, health, kinds, metrics, openapi, pairs, planning, range, samples, snapshot, sum,
-    targets,
+    Context, diff, entities, events, health, kinds, metrics, openapi, pairs, planning, range, reports, samples,
+    snapshot, sum, targets,
 };
 
 /// Where the tables are.
@@ -189,6 +189,7 @@ async fn dispatch(
 #[derive(Debug)]
 struct Table {
     name: &'static str,
+    /// The kind, or the report.
     kind: Option<String>,
     format: Option<Format>,
 }
@@ -198,7 +199,7 @@ impl Table {
         let unknown = |nearest: Option<&str>| {
             let detail = format!(
                 "nothing is at {path:?}; below {BASE} are /kinds, /kinds/{{kind}}, /entities/{{kind}}, \
-                 /range/{{kind}}, /samples/{{kind}}, /snapshot, /diff, /capacity, /headroom, /events and /targets, beside it /, /healthz, /readyz, /metrics and /openapi.json"
+                 /range/{{kind}}, /samples/{{kind}}, /snapshot, /diff, /capacity, /headroom, /events, /reports, /reports/{{name}} and /targets, beside it /, /healthz, /readyz, /metrics and /openapi.json"
             );
             Problem::not_found(detail, nearest)
         };
@@ -209,20 +210,28 @@ impl Table {
         let table = match segments.as_slice() {
             [only] => {
                 let (name, format) = Format::split_suffix(only);
-                describe::table(name, false).map(|table| Table { name: table.name, kind: None, format })
+                describe::table(name, false).filter(|table| table.name != REPORT).map(|table| Table {
+                    name: table.name,
+                    kind: None,
+                    format,
+                })
             }
             [table, kind] if table == "samples" && kind.ends_with(SUM_SUFFIX) => {
                 let kind = kind.trim_end_matches(SUM_SUFFIX).to_owned();
                 Some(Table { name: SUMS, kind: Some(kind), format: Some(Format::Json) })
             }
+            [table, name] if table == "reports" => {
+                let (name, format) = Format::split_suffix(name);
+                Some(Table { name: REPORT, kind: Some(name.to_owned()), format })
+            }
             [table, kind] => {
-                let known = describe::table(table, true).filter(|table| table.name != SUMS);
+                let known = describe::table(table, true).filter(|table| ![SUMS, REPORT].contains(&table.name));
                 let (kind, format) = Format::split_suffix(kind);
                 known.map(|table| Table { name: table.name, kind: Some(kind.to_owned()), format })
             }
             _ => None,
         };
-        let all = || TABLES.iter().map(|table| table.name).filter(|name| *name != SUMS);
+        let all = || TABLES.iter().map(|table| table.name).filter(|name| ![SUMS, REPORT].contains(name));
         table.ok_or_else(|| {
             let first = segments.first().map(|first| Format::split_suffix(first).0).unwrap_or_default();
             let nearest = nearest(first, all()).map(|name| format!("{BASE}/{name}"));
@@ -231,6 +240,9 @@ impl Table {
     }
 
     async fn answer(&self, ask: &Ask) -> Result<Response, Problem> {
+        if let (REPORT, Some(name)) = (self.name, &self.kind) {
+            return reports::one(ask, name).await;
+        }
         let kind = self.kind.as_deref().map(|name| ask.context.kind(name)).transpose()?;
         match (self.name, kind) {
             ("kinds", None) => kinds::all(ask).await,
@@ -241,6 +253,7 @@ impl Table {
             ("samples", Some(kind)) => samples::samples(ask, kind).await,
             ("events", None) => events::events(ask).await,
             ("targets", None) => targets::targets(ask).await,
+            ("reports", None) => reports::all(ask).await,
             ("diff", None) => diff::diff(ask).await,
             ("capacity", None) => planning::capacity(ask).await,
             ("headroom", None) => planning::headroom(ask).await,

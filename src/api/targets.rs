@@ -13,7 +13,7 @@ use super::negotiate::Format;
 use super::problem::Problem;
 use super::routes::Ask;
 use crate::model::time::duration_ms;
-use crate::model::{AttributeValue, PollRecord, TargetName, Timestamp};
+use crate::model::{AttributeValue, Outcome, Poll, PollRecord, TargetName, Timestamp};
 use crate::query::cell::Cell;
 use crate::query::request::TargetsRequest;
 use crate::render::json::{self, JsonWriter};
@@ -92,7 +92,10 @@ impl Row {
         let of = |poll: fn(&TargetRecord) -> &Option<PollRecord>| self.record.as_ref().and_then(|r| poll(r).as_ref());
         let last = of(|record| &record.last_poll);
         let success = of(|record| &record.last_good);
-        let failure = of(|record| &record.last_failed);
+        // What did not come with the last poll is the newest trouble, even if the rest came.
+        let partial = last.filter(|last| last.poll.outcome == Outcome::Partial);
+        let failure = partial.or_else(|| of(|record| &record.last_failed));
+        let said = |poll: &'a Poll| poll.error.as_deref().or_else(|| poll.missing.first().map(String::as_str));
         let configured = self.configured.as_ref();
         let interval_ms = configured.map(|configured| duration_ms(configured.interval));
         let interval_ms = interval_ms.or_else(|| last.map(|last| last.poll.interval_ms));
@@ -112,7 +115,7 @@ impl Row {
             or_null(last, |last| whole(last.samples)),
             or_null(failure, |failure| Cell::Time(failure.poll.started)),
             or_null(failure, |failure| Cell::Text(failure.poll.outcome.name())),
-            or_null(failure.and_then(|failure| failure.poll.error.as_deref()), Cell::Text),
+            or_null(failure.and_then(|failure| said(&failure.poll)), Cell::Text),
         ]
     }
 }

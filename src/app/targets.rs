@@ -19,10 +19,11 @@ use crate::source::Source;
 
 use super::Failures;
 use crate::source::attribution::Book;
+use crate::source::docker::kinds::process::CONTAINER_PROCESS;
 use crate::source::docker::kinds::{CONTAINER, CONTAINER_DEVICE, CONTAINER_INTERFACE, ENGINE, IMAGE_KIND};
-use crate::source::docker::{self, Docker, Images};
+use crate::source::docker::{self, Docker, Images, Processes};
 use crate::source::host::{Exporter, HOST, HOST_DEVICE, HOST_FILESYSTEM, HOST_INTERFACE, Host};
-use crate::source::http::{Credentials, SetupError, Tls};
+use crate::source::http::{SetupError, Tls};
 use crate::source::marathon::Marathon;
 use crate::source::marathon::kinds::{MARATHON, MARATHON_APP};
 use crate::source::mesos::{self, MasterSource};
@@ -93,6 +94,8 @@ impl Planner {
             .docker
             .iter()
             .flat_map(|engine| [self.engine(engine, config.in_flight_max, &requests), self.images(engine)]);
+        let processes = config.docker.iter().filter(|engine| !engine.processes.containers.is_empty());
+        let processes = processes.map(|engine| self.processes(engine));
         let swarms = config.docker.iter().filter(|engine| engine.swarm).map(|engine| {
             let settings = docker_settings(engine);
             let name = TargetName::new(swarm::SOURCE, &engine.name);
@@ -129,7 +132,7 @@ impl Planner {
         let zookeeper = config.zookeeper.iter().map(|ensemble| self.zookeeper(ensemble));
         let clusters = mesos.chain(marathon).chain(zookeeper);
         let services = exporters.chain(registries).chain(pages);
-        own.chain(engines).chain(swarms).chain(host).chain(clusters).chain(services).collect()
+        own.chain(engines).chain(processes).chain(swarms).chain(host).chain(clusters).chain(services).collect()
     }
 
     fn requests(&self, max: usize) -> Arc<Semaphore> {
@@ -195,6 +198,27 @@ impl Planner {
         Planned { target, kinds: vec![&IMAGE_KIND] }
     }
 
+    fn processes(&self, engine: &DockerTarget) -> Planned {
+        let settings = docker_settings(engine);
+        let fingerprint = format!("{settings:?} {:?}", engine.tls.as_ref().map(tls_fingerprint));
+        let (clock, book) = (self.clock.clone(), Arc::clone(&self.book));
+        let build: Build = Arc::new(move || {
+            let processes = Processes::new(settings.clone(), clock.clone());
+            let processes = processes.map_err(|error| Failures(&error).to_string())?;
+            Ok(Box::new(processes.attributed_by(Arc::clone(&book))) as Box<dyn Source>)
+        });
+        let interval = engine.processes.interval;
+        let target = Target {
+            name: TargetName::new("docker-processes", &engine.name),
+            address: engine.url.to_string(),
+            interval,
+            timeout: engine.timeout.min(interval.mul_f64(0.8)),
+            fingerprint,
+            build,
+        };
+        Planned { target, kinds: vec![&CONTAINER_PROCESS] }
+    }
+
     /// A target that is asked over HTTP: name, address, interval and timeout, and how its source is made.
     fn service<S, T>(
         &self,
@@ -240,8 +264,7 @@ impl Planner {
     /// The four targets of a cluster, which share what they learn.
     fn mesos(&self, cluster: &MesosTarget) -> Vec<Planned> {
         let settings = &cluster.settings;
-        let fingerprint =
-            format!("{settings:?} {}", secrets_fingerprint(settings.tls.as_ref(), settings.credentials.as_ref()));
+        let fingerprint = format!("{settings:?} {}", fingerprint(&(&settings.tls, &settings.credentials)));
         let group = Arc::new(mesos::Cluster::new(settings.clone(), self.clock.clone(), Arc::clone(&self.book)));
         let address = match &settings.masters {
             MasterSource::Listed(urls) => urls.join(", "),
@@ -290,7 +313,7 @@ impl Planner {
 
     fn marathon(&self, target: &MarathonTarget) -> Planned {
         let settings = target.settings.clone();
-        let secrets = secrets_fingerprint(settings.tls.as_ref(), settings.credentials.as_ref());
+        let secrets = fingerprint(&(&settings.tls, &settings.credentials));
         let (clock, book) = (self.clock.clone(), Arc::clone(&self.book));
         let target = Target {
             name: TargetName::new("marathon", &settings.name),
@@ -314,7 +337,7 @@ impl Planner {
             address: settings.servers.join(", "),
             interval: settings.interval,
             timeout: target.timeout,
-            fingerprint: format!("{settings:?} {}", secrets_fingerprint(settings.tls.as_ref(), None)),
+            fingerprint: format!("{settings:?} {}", fingerprint(&settings.tls)),
             build: Arc::new(move || {
                 let zookeeper = ZooKeeper::new(settings.clone(), clock.clone());
                 Ok(Box::new(zookeeper.map_err(|error| Failures(&error).to_string())?) as Box<dyn Source>)
@@ -322,19 +345,6 @@ impl Planner {
         };
         Planned { target, kinds: vec![&ZOOKEEPER, &METRIC] }
     }
-}
-
-/// Tells whether certificates or credentials changed; their texts stay out of it.
-fn secrets_fingerprint(tls: Option<&Tls>, credentials: Option<&Credentials>) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    tls.map(|tls| (&tls.ca, &tls.cert, &tls.key)).hash(&mut hasher);
-    match credentials {
-        None => {}
-        Some(Credentials::Basic { user, password }) => (user, password).hash(&mut hasher),
-        Some(Credentials::Bearer(token)) => token.hash(&mut hasher),
-    }
-    hasher.finish()
 }
 
 fn docker_settings(engine: &DockerTarget) -> docker::Settings {
@@ -352,6 +362,8 @@ fn docker_settings(engine: &DockerTarget) -> docker::Settings {
         concurrency: engine.in_flight_max,
         reply_max_bytes: usize::try_from(engine.reply_bytes_max).unwrap_or(usize::MAX),
         environment: engine.env_allowed.clone(),
+        redact: engine.redact.clone(),
+        processes: engine.processes.clone(),
     }
 }
 
@@ -366,4 +378,39 @@ fn fingerprint(secrets: &impl std::hash::Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     secrets.hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::Environment;
+    use crate::model::Timestamp;
+
+    /// What each target of a configuration is made from, by name.
+    fn fingerprints(text: &str) -> BTreeMap<String, String> {
+        let environment = Environment::fixed("here", BTreeMap::new(), BTreeMap::new());
+        let config = Config::parse(text, &environment).unwrap();
+        let recorder = recorder::Settings { host: "here".to_owned() };
+        let vitals = Arc::new(Vitals::new(Timestamp::from_ms(0)));
+        let planned = Planner::new(Clock::System, recorder, vitals).plan(&config);
+        let all = planned.into_iter().map(|planned| (planned.target.name.to_string(), planned.target.fingerprint));
+        all.collect()
+    }
+
+    #[test]
+    fn names_of_machines_make_anew_only_what_asks_for_them() {
+        let sources = "[[source.docker]]\nname = \"a\"\nurl = \"tcp://a\"\nswarm = true\n\
+                       [[source.mesos]]\nname = \"m\"\nmasters = [\"http://m:5050\"]\n\
+                       [[source.marathon]]\nname = \"m\"\nurls = [\"http://m:8080\"]\n\
+                       [[source.zookeeper]]\nname = \"z\"\nservers = [\"z:2181\"]\n";
+        let before = fingerprints(sources);
+        let after = fingerprints(&format!("hosts = {{ \"10.0.0.5\" = \"node-1\" }}\n{sources}"));
+        assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+        let changed: Vec<&str> =
+            before.iter().filter(|(name, of)| after[*name] != **of).map(|(name, _)| name.as_str()).collect();
+        let expected = ["marathon/m", "mesos-agents/m", "mesos-metrics/m", "mesos-tasks/m", "mesos/m", "swarm/a"];
+        assert_eq!(changed, expected);
+    }
 }

@@ -28,7 +28,7 @@ pub(super) fn tell(out: &mut dyn Write, path: &Path, report: &CheckReport) -> Re
         ("polls", report.polls.to_string()),
         ("entities", format!("{} with {} attribute versions", report.entities, report.versions)),
         ("events", report.events.to_string()),
-        ("rows", format!("{} samples", report.row_samples)),
+        ("journal", format!("{} samples", report.journal_samples)),
         (
             "blocks",
             format!("{} of {} samples, {} values decoded", report.blocks, report.block_samples, report.block_values),

@@ -167,10 +167,13 @@ impl Taking<'_> {
         let batch = (self.numbers_a_batch / self.kind.columns.len().max(1)).max(1);
         let mut record = StringRecord::new();
         let mut count = 0_u64;
+        // Where lines end with CR LF, the reader stops between the two and counts the line with the next one.
+        let behind = u64::from(lines.position().line() == 1);
+        let number = |position: Option<&csv::Position>| position.map_or(0, |at| at.line().saturating_add(behind));
         let ended = loop {
             match lines.read_record(&mut record) {
                 Ok(true) => {
-                    let line = record.position().map_or(0, csv::Position::line);
+                    let line = number(record.position());
                     match self.reader.read(record.iter()) {
                         Ok(Line { identity, attributes, sample }) => {
                             self.samples.push(ForeignSample { identity, attributes, sample });
@@ -180,7 +183,7 @@ impl Taking<'_> {
                 }
                 Ok(false) => break Ok(()),
                 Err(error) => {
-                    let line = error.position().map_or(0, csv::Position::line);
+                    let line = number(error.position());
                     match error.into_kind() {
                         csv::ErrorKind::Io(cause) => break Err(Ended::Input(cause)),
                         csv::ErrorKind::Utf8 { .. } => self.bad(line, "it is not UTF-8", news),

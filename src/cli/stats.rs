@@ -39,7 +39,7 @@ pub(super) fn run(config: Option<&Path>, arguments: &Arguments) -> Result<(), Cl
 }
 
 fn levels(kind: &KindStats) -> [(&'static str, Level); 3] {
-    [("rows", kind.rows), ("small blocks", kind.small_blocks), ("merged blocks", kind.merged_blocks)]
+    [("journal", kind.journal), ("small blocks", kind.small_blocks), ("merged blocks", kind.merged_blocks)]
 }
 
 fn as_json(stats: &Stats) -> Json {
@@ -53,7 +53,7 @@ fn as_json(stats: &Stats) -> Json {
         let columns = kind.columns.iter().map(|column| {
             json!({
                 "column": column.name, "block_values": column.block_values, "block_bytes": column.block_bytes,
-                "row_values": column.row_values,
+                "journal_values": column.journal_values,
             })
         });
         json!({"kind": kind.kind.name, "levels": levels, "columns": columns.collect::<Vec<_>>()})
@@ -102,17 +102,17 @@ fn tables(stats: &Stats, out: &mut dyn Write) -> Result<(), CliError> {
     }
     table.finish()?;
     writeln!(out)?;
-    let header = ["kind", "column", "values in blocks", "bytes in blocks", "bytes/value", "values in rows"];
+    let header = ["kind", "column", "values in blocks", "bytes in blocks", "bytes/value", "values in journal"];
     let mut table = Table::new(&mut *out, Zone::Utc, header);
     for kind in &stats.kinds {
-        for column in kind.columns.iter().filter(|column| column.block_bytes > 0 || column.row_values > 0) {
+        for column in kind.columns.iter().filter(|column| column.block_bytes > 0 || column.journal_values > 0) {
             table.row([
                 Cell::Text(kind.kind.name),
                 Cell::Text(&column.name),
                 count(column.block_values),
                 count(column.block_bytes),
                 ratio(column.block_bytes, column.block_values),
-                count(column.row_values),
+                count(column.journal_values),
             ])?;
         }
     }

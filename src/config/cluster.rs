@@ -8,8 +8,9 @@ use super::address::{DockerUrl, TlsWish};
 use super::environment::Environment;
 use super::fault::Faults;
 use super::section::Section;
+use super::service::{client_tls, read_credentials, read_named, read_secret};
 use super::timing::{Timing, read_timing};
-use super::tls::{TlsPaths, read};
+use super::tls::TlsPaths;
 use super::{check_name, seconds};
 use crate::source::host_names::HostNames;
 use crate::source::http::{Credentials, Tls};
@@ -21,8 +22,6 @@ use crate::source::{marathon, zookeeper};
 const SLOW_INTERVAL_RANGE: std::ops::RangeInclusive<Duration> = seconds(10)..=seconds(86_400);
 /// Below, no real list fits; above, one reply could take the machine's memory.
 const REPLY_BYTES_RANGE: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
-/// Longer than any password or token that a header can hold.
-const SECRET_BYTES_MAX: usize = 8 * 1024;
 /// Where ZooKeeper listens unless an address says otherwise.
 const ZOOKEEPER_PORT: u16 = 2181;
 
@@ -53,27 +52,6 @@ pub struct ZooKeeperTarget {
     pub settings: zookeeper::Settings,
 }
 
-/// Every entry of a list, each name once.
-fn read_all<T>(
-    sections: Option<Vec<Section<'_>>>,
-    list: &str,
-    faults: &Faults,
-    name_of: impl Fn(&T) -> &str,
-    mut read_one: impl FnMut(Section<'_>) -> Option<T>,
-) -> Vec<T> {
-    let mut targets: Vec<(usize, T)> = Vec::new();
-    for (index, section) in sections.into_iter().flatten().enumerate() {
-        let place = section.path_of("name");
-        let Some(target) = read_one(section) else { continue };
-        if let Some((first, _)) = targets.iter().find(|(_, other)| name_of(other) == name_of(&target)) {
-            let name = name_of(&target);
-            faults.add(place, format!("{name:?} is also the name of {list}[{first}]; give each its own name"));
-        }
-        targets.push((index, target));
-    }
-    targets.into_iter().map(|(_, target)| target).collect()
-}
-
 /// The Mesos clusters of the file.
 pub(super) fn read_mesos(
     sections: Option<Vec<Section<'_>>>,
@@ -82,7 +60,7 @@ pub(super) fn read_mesos(
     hosts: &HostNames,
     faults: &Faults,
 ) -> Vec<MesosTarget> {
-    read_all(
+    read_named(
         sections,
         "source.mesos",
         faults,
@@ -206,7 +184,7 @@ pub(super) fn read_marathon(
     hosts: &HostNames,
     faults: &Faults,
 ) -> Vec<MarathonTarget> {
-    read_all(
+    read_named(
         sections,
         "source.marathon",
         faults,
@@ -242,7 +220,7 @@ pub(super) fn read_zookeeper(
     environment: &Environment,
     faults: &Faults,
 ) -> Vec<ZooKeeperTarget> {
-    read_all(
+    read_named(
         sections,
         "source.zookeeper",
         faults,
@@ -297,27 +275,8 @@ struct Access {
 
 fn read_access(section: &mut Section<'_>, environment: &Environment) -> Access {
     let (tls, wish) = read_tls(section, environment);
-    let user = section.text("user").map(str::to_owned);
-    let password = section.path("password_file");
-    let token = section.path("token_file");
-    let credentials = match (user, password, token) {
-        (None, None, None) => None,
-        (None, None, Some(path)) => read_secret(section, "token_file", &path, environment).map(Credentials::Bearer),
-        (Some(user), Some(path), None) => read_secret(section, "password_file", &path, environment)
-            .map(|password| Credentials::Basic { user, password }),
-        (_, _, Some(_)) => {
-            section.fault("token_file", "excludes user and password_file; leave out one or the other");
-            None
-        }
-        (Some(_), None, None) => {
-            section.fault("password_file", "needed beside user");
-            None
-        }
-        (None, Some(_), None) => {
-            section.fault("user", "needed beside password_file");
-            None
-        }
-    };
+    // Where they are said wrongly there is a fault, and no configuration.
+    let credentials = read_credentials(section, environment).flatten();
     Access { tls, wish, credentials }
 }
 
@@ -327,26 +286,7 @@ fn read_tls(section: &mut Section<'_>, environment: &Environment) -> (Option<Tls
         return (None, TlsWish::None);
     }
     let material = paths.load(environment, |key| section.path_of(key), section.faults());
-    let tls = material.map(|material| Tls {
-        ca: material.ca,
-        cert: material.client.as_ref().map(|client| client.cert.clone()),
-        key: material.client.as_ref().map(|client| client.key.expose().to_vec()),
-    });
-    (tls, TlsWish::Given)
-}
-
-/// The content of a file with a secret, without the line end that editors leave.
-fn read_secret(section: &Section<'_>, key: &str, path: &std::path::Path, environment: &Environment) -> Option<String> {
-    let place = section.path_of(key);
-    let bytes = read(path, environment, &place, section.faults())?;
-    let text = String::from_utf8(bytes).unwrap_or_default();
-    let secret = text.trim_end_matches(['\r', '\n']);
-    if secret.is_empty() || secret.len() > SECRET_BYTES_MAX || secret.chars().any(char::is_control) {
-        let what = format!("{} must hold one line of text, up to {SECRET_BYTES_MAX} bytes", path.display());
-        section.faults().add(place, what);
-        return None;
-    }
-    Some(secret.to_owned())
+    (material.map(client_tls), TlsWish::Given)
 }
 
 /// Addresses of a list; None where the key is not given.

@@ -10,9 +10,11 @@ use super::environment::Environment;
 use super::fault::Faults;
 use super::machine::read_machine;
 use super::section::Section;
+use super::service::read_named;
 use super::timing::{Timing, read_timing};
 use super::tls::{TlsMaterial, TlsPaths};
 use super::{check_name, seconds};
+use crate::source::docker::{self, ProcessSettings};
 use crate::source::host_names::HostNames;
 
 /// The socket of the engine on this machine.
@@ -25,6 +27,8 @@ const SLOW_INTERVAL_RANGE: std::ops::RangeInclusive<Duration> = seconds(60)..=se
 const SWARM_INTERVAL: Duration = seconds(30);
 /// Not more often than anything else that is polled, at least once a day.
 const SWARM_INTERVAL_RANGE: std::ops::RangeInclusive<Duration> = seconds(2)..=seconds(86_400);
+/// Every engine's machine starts a `ps` for each container; a minute holds no more than is of use.
+const PROCESSES_INTERVAL_RANGE: std::ops::RangeInclusive<Duration> = seconds(2)..=seconds(3_600);
 /// Stats of one engine asked for at once: one loop in the engine serves them all, and more only queue there.
 const IN_FLIGHT: u32 = 256;
 /// A list of some thousand containers is a few MiB.
@@ -59,6 +63,10 @@ pub struct DockerTarget {
     pub swarm: bool,
     /// How often its swarm is asked for: at most as often as its containers.
     pub swarm_interval: Duration,
+    /// What is hidden in command lines.
+    pub redact: Vec<String>,
+    /// Whose processes are looked at, and how.
+    pub processes: ProcessSettings,
 }
 
 /// The engines of the file; where it has no `[[source.docker]]`, those of the environment. What was left out is
@@ -74,17 +82,13 @@ pub(super) fn read_targets(
     let Some(sections) = sections else {
         return from_environment(common, environment, hosts, faults, notes).into_iter().collect();
     };
-    let mut targets: Vec<(usize, DockerTarget)> = Vec::new();
-    for (index, section) in sections.into_iter().enumerate() {
-        let place = section.path_of("name");
-        let Some(target) = read_target(section, common, environment, hosts) else { continue };
-        if let Some((first, _)) = targets.iter().find(|(_, other)| other.name == target.name) {
-            let name = &target.name;
-            faults.add(place, format!("{name:?} is also the name of source.docker[{first}]; give each its own name"));
-        }
-        targets.push((index, target));
-    }
-    targets.into_iter().map(|(_, target)| target).collect()
+    read_named(
+        Some(sections),
+        "source.docker",
+        faults,
+        |target: &DockerTarget| &target.name,
+        |section| read_target(section, common, environment, hosts),
+    )
 }
 
 /// What the docker client would talk to, told nothing else.
@@ -144,7 +148,13 @@ fn plain_target(name: String, url: DockerUrl, tls: Option<TlsMaterial>, common: 
         reply_bytes_max: REPLY_BYTES_MAX,
         swarm: false,
         swarm_interval: SWARM_INTERVAL,
+        redact: default_redact(),
+        processes: ProcessSettings::default(),
     }
+}
+
+fn default_redact() -> Vec<String> {
+    docker::REDACTED.iter().map(|&pattern| pattern.to_owned()).collect()
 }
 
 /// Where an engine is and what it is called unless the file names it.
@@ -175,6 +185,8 @@ fn read_target(
     let reply_bytes_max = section.size("reply_max", REPLY_BYTES_RANGE).unwrap_or(REPLY_BYTES_MAX);
     let swarm = section.boolean("swarm", false);
     let swarm_interval = section.duration("swarm_interval", SWARM_INTERVAL_RANGE).unwrap_or(SWARM_INTERVAL);
+    let redact = section.texts("redact").unwrap_or_else(default_redact);
+    let processes = read_processes(&mut section);
     let name = match (name, &place) {
         (Some(name), _) => check_name(&name).map_err(|message| section.fault("name", message)).ok().map(|()| name),
         (None, None) => None,
@@ -199,7 +211,24 @@ fn read_target(
         reply_bytes_max,
         swarm,
         swarm_interval,
+        redact,
+        processes,
     })
+}
+
+/// Which containers' processes are looked at.
+fn read_processes(section: &mut Section<'_>) -> ProcessSettings {
+    let defaults = ProcessSettings::default();
+    let whole = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let containers = section.texts("processes").unwrap_or_default();
+    let interval = section.duration("processes_interval", PROCESSES_INTERVAL_RANGE).unwrap_or(defaults.interval);
+    let top = section.integer("processes_top", whole(defaults.top), 1..=100);
+    let command_max = section.integer("processes_command_max", whole(defaults.command_max_bytes), 16..=4096);
+    if containers.is_empty() && section.has("processes_interval") {
+        section.fault("processes_interval", "needs `processes`, the names of containers: processes = [\"*\"]");
+    }
+    ProcessSettings { containers, interval, top: size(top), command_max_bytes: size(command_max) }
 }
 
 /// Address and certificates, from `url` and paths or from `machine`.

@@ -12,7 +12,7 @@ use crate::source::host_names::{HostNames, canonical};
 const GIVEN_BYTES_MAX: usize = 253;
 
 /// The table `[hosts]`.
-pub(super) fn read_host_names(section: Section<'_>) -> HostNames {
+pub(super) fn read_host_names(section: &Section<'_>) -> HostNames {
     let mut names: BTreeMap<String, (String, String)> = BTreeMap::new();
     for (given, name) in section.entries() {
         if let Err(message) = check_given(given) {

@@ -1,12 +1,13 @@
-//! What every service that is asked over HTTP has in the file: address, certificates, who asks.
+//! What entries of the file have in common: names, addresses, certificates, who asks.
 //!
 //! Must not know: what is asked of it.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::address::{DockerUrl, TlsWish};
 use super::check_name;
 use super::environment::Environment;
+use super::fault::Faults;
 use super::section::Section;
 use super::tls::{TlsMaterial, TlsPaths, read};
 use crate::source::host_names::HostNames;
@@ -79,7 +80,8 @@ fn address(text: &str, wish: TlsWish) -> Result<String, String> {
     }
 }
 
-fn client_tls(material: TlsMaterial) -> Tls {
+/// Certificates as sources take them.
+pub(super) fn client_tls(material: TlsMaterial) -> Tls {
     let (cert, key) = match material.client {
         Some(client) => (Some(client.cert), Some(client.key.expose().to_vec())),
         None => (None, None),
@@ -88,28 +90,22 @@ fn client_tls(material: TlsMaterial) -> Tls {
 }
 
 /// Who asks; the outer None where the file says it wrongly.
-fn read_credentials(section: &mut Section<'_>, environment: &Environment) -> Option<Option<Credentials>> {
+pub(super) fn read_credentials(section: &mut Section<'_>, environment: &Environment) -> Option<Option<Credentials>> {
     let user = section.text("user").map(str::to_owned);
     let password = section.path("password_file");
     let token = section.path("token_file");
-    let secret = |section: &Section<'_>, key: &str, path: PathBuf| {
-        let bytes = read(&path, environment, &section.path_of(key), section.faults())?;
-        let text = String::from_utf8_lossy(&bytes).trim_end_matches(['\r', '\n']).to_owned();
-        if text.is_empty() || text.len() > SECRET_BYTES_MAX || text.chars().any(char::is_control) {
-            section.fault(key, format!("{} must hold one line of text", path.display()));
-            return None;
-        }
-        Some(text)
-    };
     match (user, password, token) {
         (None, None, None) => Some(None),
-        (None, None, Some(path)) => secret(section, "token_file", path).map(|token| Some(Credentials::Bearer(token))),
+        (None, None, Some(path)) => {
+            read_secret(section, "token_file", &path, environment).map(|token| Some(Credentials::Bearer(token)))
+        }
         (Some(user), Some(_), None) if user.contains(':') => {
             section.fault("user", "must hold no colon");
             None
         }
         (Some(user), Some(path), None) => {
-            secret(section, "password_file", path).map(|password| Some(Credentials::Basic { user, password }))
+            let password = read_secret(section, "password_file", &path, environment);
+            password.map(|password| Some(Credentials::Basic { user, password }))
         }
         (Some(_), None, None) => {
             section.fault("password_file", "needed beside user: a file that holds the password");
@@ -124,4 +120,39 @@ fn read_credentials(section: &mut Section<'_>, environment: &Environment) -> Opt
             None
         }
     }
+}
+
+/// The one line of a file with a secret, without the line end that editors leave.
+pub(super) fn read_secret(section: &Section<'_>, key: &str, path: &Path, environment: &Environment) -> Option<String> {
+    let place = section.path_of(key);
+    let bytes = read(path, environment, &place, section.faults())?;
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() || secret.len() > SECRET_BYTES_MAX || secret.chars().any(char::is_control) {
+        let what = format!("{} must hold one line of text, up to {SECRET_BYTES_MAX} bytes", path.display());
+        section.faults().add(place, what);
+        return None;
+    }
+    Some(secret.to_owned())
+}
+
+/// Every entry of a list such as `source.docker`, each name once.
+pub(super) fn read_named<'a, T>(
+    sections: Option<Vec<Section<'a>>>,
+    list: &str,
+    faults: &Faults,
+    name_of: impl Fn(&T) -> &str,
+    mut read_one: impl FnMut(Section<'a>) -> Option<T>,
+) -> Vec<T> {
+    let mut targets: Vec<(usize, T)> = Vec::new();
+    for (index, section) in sections.into_iter().flatten().enumerate() {
+        let place = section.path_of("name");
+        let Some(target) = read_one(section) else { continue };
+        if let Some((first, _)) = targets.iter().find(|(_, other)| name_of(other) == name_of(&target)) {
+            let name = name_of(&target);
+            faults.add(place, format!("{name:?} is also the name of {list}[{first}]; give each its own name"));
+        }
+        targets.push((index, target));
+    }
+    targets.into_iter().map(|(_, target)| target).collect()
 }

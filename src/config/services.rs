@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::environment::Environment;
 use super::fault::Faults;
 use super::section::Section;
-use super::service::read_service;
+use super::service::{read_named, read_service};
 use super::timing::{Timing, read_timing};
 use super::{host_entry, seconds};
 use crate::source::host_names::HostNames;
@@ -53,10 +53,10 @@ pub(super) fn read_registries(
     hosts: &HostNames,
     faults: &Faults,
 ) -> Vec<RegistryTarget> {
-    named(
+    read_named(
         sections,
+        "source.registry",
         faults,
-        "registry",
         |target: &RegistryTarget| &target.settings.name,
         |section| read_registry(section, environment, hosts),
     )
@@ -69,34 +69,13 @@ pub(super) fn read_pages(
     hosts: &HostNames,
     faults: &Faults,
 ) -> Vec<PrometheusTarget> {
-    named(
+    read_named(
         sections,
+        "source.prometheus",
         faults,
-        "prometheus",
         |target: &PrometheusTarget| &target.settings.name,
         |section| read_page(section, common, environment, hosts),
     )
-}
-
-/// Reads each entry; their names must differ.
-fn named<'a, T>(
-    sections: Option<Vec<Section<'a>>>,
-    faults: &Faults,
-    source: &str,
-    name: impl Fn(&T) -> &String,
-    mut read: impl FnMut(Section<'a>) -> Option<T>,
-) -> Vec<T> {
-    let mut targets: Vec<(usize, T)> = Vec::new();
-    for (index, section) in sections.into_iter().flatten().enumerate() {
-        let place = section.path_of("name");
-        let Some(target) = read(section) else { continue };
-        if let Some((first, _)) = targets.iter().find(|(_, other)| name(other) == name(&target)) {
-            let name = name(&target);
-            faults.add(place, format!("{name:?} is also the name of source.{source}[{first}]; give each its own name"));
-        }
-        targets.push((index, target));
-    }
-    targets.into_iter().map(|(_, target)| target).collect()
 }
 
 fn read_registry(mut section: Section<'_>, environment: &Environment, hosts: &HostNames) -> Option<RegistryTarget> {

@@ -61,6 +61,18 @@ pub fn duration_ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// What belongs to a range (samples on their way, facts learnt late) may come for so long after its end, or for
+/// [`SETTLE_INTERVALS`] of what is polled seldom.
+pub const SETTLE_MS: i64 = 10 * 60 * 1000;
+
+/// Polling intervals after which a range has settled, if that is longer.
+pub const SETTLE_INTERVALS: i64 = 4;
+
+/// How long after its end a range of what is polled at this interval has settled.
+pub fn settle_ms(interval_ms: i64) -> i64 {
+    SETTLE_MS.max(interval_ms.saturating_mul(SETTLE_INTERVALS))
+}
+
 /// A half-open stretch of time [start, end) that is never inverted; it may be empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimeRange {

@@ -12,7 +12,7 @@ use super::frame::{Frame, Series};
 use super::request::Selected;
 
 /// Values that a window needs before its mean is one.
-pub const VALUES_MIN: usize = 5;
+const VALUES_MIN: usize = 5;
 /// A mean that moved by this part of itself counts as one deviation at least: what is very steady moves easily.
 const STEADY_PART: f64 = 0.05;
 /// What a thing that moved is known by again: its task, else its name.

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::model::{Attribute, Attributes, EntityRecord, Kind, Run, TargetName, TimeRange, Timestamp, Version};
+use crate::model::{Attribute, Attributes, EntityRecord, Kind, Run, TimeRange, Timestamp, Version};
 use crate::rate::{self, Mark, Stretch};
 
 use super::filter::label_value;
@@ -24,6 +24,7 @@ mod member;
 use group::Group;
 pub use hours::HourNeeds;
 use member::Member;
+pub(crate) use member::percentile;
 
 /// Most values kept for exact percentiles of one answer: 64 MB.
 pub const PERCENTILE_VALUES_MAX: usize = 8_000_000;
@@ -458,30 +459,6 @@ impl<'v> VersionCursor<'v> {
         let last = self.versions.iter().zip(self.takes).filter(|(_, taken)| **taken).map(|(version, _)| version);
         let in_force = last.clone().take_while(|version| version.from <= at).last();
         in_force.or_else(|| last.clone().next()).map(|version| Arc::clone(&version.attributes)).unwrap_or_default()
-    }
-}
-
-/// What a target's coverage is asked for: groups and gaps need it.
-pub fn needs_targets(request: &RangeRequest) -> bool {
-    request.group_by.is_some() || request.coverage
-}
-
-/// The targets of an answer's entities, each once.
-#[derive(Debug, Default)]
-pub struct Targets(Vec<TargetName>);
-
-impl Targets {
-    /// Notes one.
-    pub fn note(&mut self, target: &TargetName) {
-        if !self.0.contains(target) {
-            self.0.push(target.clone());
-        }
-    }
-
-    /// All noted, by name.
-    pub fn into_sorted(mut self) -> Vec<TargetName> {
-        self.0.sort();
-        self.0
     }
 }
 

@@ -15,7 +15,7 @@ mod pattern;
 pub use pattern::{GLOB_BYTES_MAX, PATTERN_BYTES_MAX, Pattern};
 
 /// Most conditions of one filter: more than a kind has names, and each is tried on every entity.
-pub const CONDITIONS_MAX: usize = 100;
+const CONDITIONS_MAX: usize = 100;
 
 /// Conditions that must all hold.
 #[derive(Debug, Clone, Default)]

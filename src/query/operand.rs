@@ -337,11 +337,8 @@ mod tests {
             columns: columns.wanted().iter().map(|index| ColumnValues::Int(vec![stored[*index]])).collect(),
             polled_before_first: None,
         };
-        assert_eq!(
-            operands.map(|operand| operand.at_sample(&run, 0, &Attributes::new()).as_f64()),
-            expected,
-            "{sample:?}"
-        );
+        let given = operands.map(|operand| operand.at_sample(&run, 0, &Attributes::new()).as_f64());
+        assert_eq!(given, expected, "{sample:?}");
     }
 
     #[test]

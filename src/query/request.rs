@@ -26,14 +26,15 @@ mod time;
 
 pub use cursor::{entities_cursor, events_cursor, samples_cursor};
 pub use events::{EVENTS_DEFAULT, EVENTS_MAX, EventsRequest};
-pub(crate) use known::shown;
 pub use known::{ParameterError, UnknownKind, kind_named};
+pub(crate) use known::{shown, suggestion};
 pub use pages::{ENTITIES_DEFAULT, ENTITIES_MAX, EntitiesRequest, SamplesRequest, TargetsRequest, parse_none};
+pub(crate) use parse::parse_zone;
 pub use parse::take_formulas;
 pub use planning::{CapacityRequest, HeadroomRequest, Measure, Resource, Subject};
 pub use resolution::{BY_HOURS_MS_MIN, Resolution};
 pub use several::{DiffRequest, Selected, SnapshotRequest};
-pub(crate) use time::parse_rfc3339;
+pub(crate) use time::{parse_duration, parse_rfc3339, parse_time};
 
 /// What [`RangeRequest::parse`] takes beside filters. Filters share these names' space: no identity key, attribute or
 /// column may be called like a parameter.
@@ -252,7 +253,7 @@ impl Across {
 
     fn parse(text: &str) -> Result<Across, String> {
         Across::ALL.into_iter().find(|across| across.name() == text).ok_or_else(|| {
-            let advice = known::suggestion(text, &Across::ALL.map(Across::name));
+            let advice = suggestion(text, &Across::ALL.map(Across::name));
             format!("`{}` is no way to combine; {advice}", shown(text))
         })
     }

@@ -59,7 +59,7 @@ pub fn push_json(out: &mut Vec<u8>, cell: &Cell<'_>, zone: Zone) {
 }
 
 /// Appends an instant with milliseconds.
-pub fn push_instant(out: &mut Vec<u8>, at: Timestamp, zone: Zone) {
+fn push_instant(out: &mut Vec<u8>, at: Timestamp, zone: Zone) {
     out.extend_from_slice(format_instant(at, zone).as_bytes());
 }
 

@@ -35,14 +35,17 @@ mod list;
 mod observe;
 mod offset;
 mod poll;
+mod processes;
+mod redact;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod top;
 mod version;
 mod wire;
 
 pub use images::Images;
-pub(crate) use wire::parse_time as wire_time;
+pub use processes::{PROCESSES_INTERVAL, ProcessSettings, Processes};
 
 /// Stats requests in flight at one engine: its one loop serves all that wait, so that more at once cost no more.
 pub const CONCURRENCY: usize = 256;
@@ -52,6 +55,9 @@ pub const CONCURRENCY_IN_ALL: usize = 512;
 
 /// Pause between polls of images, and of `/system/df`, which walks every volume.
 pub const SELDOM: Duration = Duration::from_secs(600);
+
+/// What is hidden in command lines unless the configuration says otherwise.
+pub const REDACTED: [&str; 4] = ["*password*", "*passwd*", "*secret*", "*token*"];
 
 /// What the configuration says of an engine, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +80,10 @@ pub struct Settings {
     pub reply_max_bytes: usize,
     /// Names of environment variables to keep beside `MESOS_*` and `MARATHON_*`.
     pub environment: Vec<String>,
+    /// What is hidden in command lines: names of arguments and variables, with `*` and `?`.
+    pub redact: Vec<String>,
+    /// Whose processes are looked at, and how.
+    pub processes: ProcessSettings,
 }
 
 impl Settings {
@@ -89,6 +99,8 @@ impl Settings {
             concurrency: CONCURRENCY,
             reply_max_bytes: REPLY_MAX_BYTES,
             environment: Vec::new(),
+            redact: REDACTED.iter().map(|&pattern| pattern.to_owned()).collect(),
+            processes: ProcessSettings::default(),
         }
     }
 

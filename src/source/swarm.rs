@@ -18,7 +18,7 @@ mod failures;
 mod kinds;
 mod observe;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod wire;
 
 pub use kinds::{SWARM_NODE, SWARM_SERVICE};

@@ -20,8 +20,8 @@ pub struct CheckReport {
     pub versions: u64,
     /// Events.
     pub events: u64,
-    /// Samples that are rows.
-    pub row_samples: u64,
+    /// Samples in the journal.
+    pub journal_samples: u64,
     /// Blocks decoded.
     pub blocks: u64,
     /// Samples in them.
@@ -88,8 +88,8 @@ pub struct Part {
 pub struct KindStats {
     /// The kind.
     pub kind: &'static Kind,
-    /// Its samples as rows, with all that the table weighs.
-    pub rows: Level,
+    /// Its samples in the journal, not sealed yet.
+    pub journal: Level,
     /// Its samples in blocks that are still to be merged.
     pub small_blocks: Level,
     /// Its samples in merged blocks.
@@ -101,7 +101,7 @@ pub struct KindStats {
 /// Samples kept in one way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Level {
-    /// Rows or blocks.
+    /// Pieces or blocks.
     pub count: u64,
     /// Samples.
     pub samples: u64,
@@ -120,8 +120,8 @@ pub struct ColumnStats {
     pub block_values: u64,
     /// Its bytes in blocks.
     pub block_bytes: u64,
-    /// Its values in rows that are not null.
-    pub row_values: u64,
+    /// Its values in the journal that are not null.
+    pub journal_values: u64,
 }
 
 impl Level {
@@ -135,7 +135,7 @@ impl Level {
 /// What was shrunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Compacted {
-    /// Samples that were rows and are in blocks now.
+    /// Samples that were in the journal and are in blocks now.
     pub sealed_samples: u64,
     /// Blocks that went into larger ones.
     pub merged_blocks: u64,

@@ -6,12 +6,11 @@
 
 use std::sync::Arc;
 
+use crate::model::time::SETTLE_MS;
 use crate::model::{Attributes, Kind, Timestamp, Version};
 
-/// How far back what is learnt late may reach: a range that ended so long ago may be closed.
-pub(crate) const SETTLE_MS: i64 = 10 * 60 * 1000;
-
-/// Since when versions may still be told of late facts that are learnt at `from`.
+/// Since when versions may still be told of late facts that are learnt at `from`: a range that ended before may be
+/// closed.
 pub(crate) fn reach(from: Timestamp) -> Timestamp {
     from.plus_ms(-SETTLE_MS)
 }

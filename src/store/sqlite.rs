@@ -10,8 +10,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, named_params};
 
-use self::queries::KindQueries;
+use self::layouts::KindLayout;
 use self::read::During;
+use self::upkeep::Steps;
 use self::windows::Windows;
 use self::write::Writer;
 use super::{
@@ -27,9 +28,14 @@ mod check;
 mod codec;
 mod compact;
 mod import;
+mod journal;
+mod layouts;
 mod living;
+mod merge;
 mod migrations;
 mod open;
+mod packed;
+mod piece;
 mod queries;
 mod read;
 mod retention;
@@ -56,11 +62,13 @@ const FILE_ID: &str = "file_id";
 pub struct Sqlite {
     path: PathBuf,
     kinds: &'static [&'static Kind],
-    queries: HashMap<&'static str, KindQueries>,
+    layouts: HashMap<&'static str, KindLayout>,
     /// None: opened for reading only.
     writer: Option<Mutex<Writer>>,
     readers: Readers,
     windows: Windows,
+    /// One step of upkeep at a time: what one has read nobody changes, but that appends may add.
+    steps: Mutex<Steps>,
     /// All that can be sealed and merged is, after each append.
     #[cfg(test)]
     is_eager: bool,
@@ -99,14 +107,10 @@ impl Sqlite {
         Ok(store)
     }
 
-    /// As [`Sqlite::open`], with tables for kinds that only tests know.
+    /// As [`Sqlite::open`], with windows short enough for scenarios of minutes.
     #[cfg(test)]
     pub(super) fn open_for_tests(path: &Path, kinds: &'static [&'static Kind]) -> Result<Sqlite, StoreError> {
-        let tables: String = kinds.iter().map(|kind| queries::table_definition(kind)).collect();
-        let mut steps = migrations::STEPS.to_vec();
-        steps.push(("test kinds", &tables));
-        let mut store = Sqlite::open_with(path, kinds, &steps)?;
-        // Short enough for scenarios of minutes.
+        let mut store = Sqlite::open(path, kinds)?;
         store.windows = Windows { seal_ms: 60_000, merge_ms: 240_000, settle_ms: 0 };
         Ok(store)
     }
@@ -121,10 +125,11 @@ impl Sqlite {
         Sqlite {
             path: path.to_owned(),
             kinds,
-            queries: kinds.iter().map(|kind| (kind.name, KindQueries::new(kind))).collect(),
+            layouts: kinds.iter().map(|kind| (kind.name, KindLayout::new(kind))).collect(),
             writer,
             readers: Readers::default(),
             windows: Windows::USUAL,
+            steps: Mutex::default(),
             #[cfg(test)]
             is_eager: false,
             _lock: None,
@@ -138,6 +143,10 @@ impl Sqlite {
             cause: None,
         })?;
         Ok(writer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn steps(&self) -> MutexGuard<'_, Steps> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers from one state of the file: one read transaction.
@@ -155,7 +164,7 @@ impl Sqlite {
 
     /// See [`super::Store::append`].
     pub fn append(&self, snapshots: &[Snapshot]) -> Result<Appended, StoreError> {
-        let appended = self.writer()?.append(&self.queries, snapshots)?;
+        let appended = self.writer()?.append(&self.layouts, snapshots)?;
         #[cfg(test)]
         while self.is_eager && self.upkeep(Timestamp::MAX, &Limits::default())?.more {}
         Ok(appended)
@@ -163,7 +172,7 @@ impl Sqlite {
 
     /// See [`super::Store::upkeep`].
     pub fn upkeep(&self, now: Timestamp, limits: &Limits) -> Result<Upkeep, StoreError> {
-        upkeep::step(&mut *self.writer()?, &self.queries, self.kinds, &self.windows, now, limits)
+        self.steps().run(self, now, limits)
     }
 
     /// See [`super::Store::targets`].
@@ -189,10 +198,11 @@ impl Sqlite {
     /// See [`super::Store::read`].
     pub fn read(&self, fetch: &Fetch<'_>) -> Result<Run, StoreError> {
         const OPERATION: &str = "read samples";
-        let queries = self.queries.get(fetch.kind.name).ok_or_else(|| {
-            read::damaged(OPERATION, format!("kind {} is not one that the store was opened for", fetch.kind.name))
-        })?;
-        self.reading(OPERATION, |connection| samples::run(connection, queries, fetch).during(OPERATION))
+        if !self.layouts.contains_key(fetch.kind.name) {
+            let detail = format!("kind {} is not one that the store was opened for", fetch.kind.name);
+            return Err(read::damaged(OPERATION, detail));
+        }
+        self.reading(OPERATION, |connection| samples::run(connection, fetch).during(OPERATION))
     }
 
     /// See [`super::Store::hours`].
@@ -217,7 +227,8 @@ impl Sqlite {
 
     /// See [`super::Store::retain`].
     pub fn retain(&self, cutoffs: &Cutoffs) -> Result<Retained, StoreError> {
-        retention::step(&mut *self.writer()?, &self.queries, cutoffs)
+        let _alone = self.steps();
+        retention::step(&mut *self.writer()?, cutoffs)
     }
 
     /// See [`super::Store::samples_kept_from`].
@@ -276,11 +287,13 @@ impl Sqlite {
 
     /// See [`super::Store::import`].
     pub fn import(&self, import: &Import<'_>, samples: Vec<ForeignSample>) -> Result<Imported, StoreError> {
-        import::run(&mut *self.writer()?, &self.queries, &self.windows, import, samples)
+        let _alone = self.steps();
+        import::run(&mut *self.writer()?, &self.layouts, &self.windows, import, samples)
     }
 
     /// See [`super::Store::end_import`].
     pub fn end_import(&self, kind: &'static Kind) -> Result<(), StoreError> {
+        let _alone = self.steps();
         import::end(&mut *self.writer()?, kind)
     }
 

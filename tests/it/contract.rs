@@ -4,5 +4,6 @@ mod asking;
 mod asof;
 mod forms;
 mod numbers;
+mod reports;
 mod series;
 pub(crate) mod world;

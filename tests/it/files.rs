@@ -48,7 +48,8 @@ fn a_running_recorder_is_copied_and_goes_on() {
         assert!(told.ends_with("sound\n"), "{told}");
         let checked = printed(&["check", "--store", text(&copy)]);
         assert!(checked.ends_with("sound\n"), "{checked}");
-        let exported = printed(&["export", "container", "start=now-1h", "--store", text(&copy)]);
+        let until = format!("end={LATER}");
+        let exported = printed(&["export", "container", "start=now-1h", &until, "--store", text(&copy)]);
         assert!(exported.lines().count() > before, "what was served is in the copy");
     }
     assert!(printed(&["check", "--store", text(&store)]).ends_with("sound\n"), "also while it is written");
@@ -76,6 +77,7 @@ fn a_backup_that_is_killed_leaves_no_half_file() {
     let partial = directory.join("copy.db.partial");
     for (signal, delay_ms) in [("KILL", 0), ("KILL", 5), ("TERM", 0), ("KILL", 20), ("TERM", 10)] {
         let _ = fs::remove_file(&copy);
+        let _ = fs::remove_file(&partial);
         let mut child = command(&["backup", text(&copy), "--store", text(&store)]).spawn().unwrap();
         reaper::watch(child.id());
         wait_for("the copy to begin", Duration::from_secs(30), || (partial.exists() || copy.exists()).then_some(()));
@@ -90,6 +92,7 @@ fn a_backup_that_is_killed_leaves_no_half_file() {
         }
     }
     let _ = fs::remove_file(&copy);
+    fs::write(&partial, "what a run that was killed left").unwrap();
     assert!(printed(&["backup", text(&copy), "--store", text(&store)]).ends_with("sound\n"));
     assert!(!partial.exists());
     let told = refused(&["backup", text(&copy), "--store", text(&store)]);

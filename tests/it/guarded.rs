@@ -3,10 +3,9 @@
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::harness::recorder::free_port;
+use crate::harness::recorder::{free_port, run_in};
 use crate::harness::{Access, Recorder, http, machine, reaper};
 
 const TOKEN: &str = "correct-horse-battery-staple";
@@ -94,13 +93,7 @@ fn an_address_that_others_reach_is_refused_without_token_and_tls_unless_said_in_
             if command == "serve" && missing.is_none() {
                 continue;
             }
-            let done = Command::new(env!("CARGO_BIN_EXE_tachograph"))
-                .args([command, "--config", "config.toml"])
-                .env_clear()
-                .current_dir(&directory)
-                .stdin(Stdio::null())
-                .output()
-                .unwrap();
+            let done = run_in(&directory, &[command]);
             let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
             match missing {
                 Some(missing) => {

@@ -6,9 +6,12 @@ pub(crate) mod reaper;
 pub(crate) mod recorder;
 pub(crate) mod recording;
 pub(crate) mod seeded;
+pub(crate) mod service;
+pub(crate) mod site;
 pub(crate) mod table;
 pub(crate) mod time;
 
 pub(crate) use recorder::{Access, Recorder};
 pub(crate) use seeded::Served;
+pub(crate) use service::Service;
 pub(crate) use table::Table;

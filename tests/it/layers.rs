@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may name of the crate, besides itself. `*`: everything.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("model", &[]),
     ("clock", &["model"]),
     ("rate", &["model"]),
@@ -16,7 +16,8 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("config", &["model", "source"]),
     ("sampler", &["model", "clock", "rate", "source", "store"]),
     ("answer", &["model", "rate", "rollup", "query", "store"]),
-    ("api", &["model", "clock", "query", "answer", "render", "store"]),
+    ("sql", &["model", "rate", "query", "answer", "store"]),
+    ("api", &["model", "clock", "query", "answer", "sql", "render", "store"]),
     ("app", &["*"]),
     ("cli", &["*"]),
     ("lib", &["*"]),
@@ -185,7 +186,7 @@ fn what_must_be_absent_is_absent() {
         ),
         (
             "serde",
-            &["source/", "config", "render", "api", "store/", "query/", "cli", "answer", "app"],
+            &["source/", "config", "render", "api", "store/", "query/", "cli", "answer", "app", "sql/"],
             "wire shapes stay at the edges",
         ),
         ("SystemTime::now", &["clock.rs"], "time is an argument"),
@@ -196,7 +197,7 @@ fn what_must_be_absent_is_absent() {
         ("println!", &["cli.rs", "cli/", "main.rs"], "only commands print"),
         ("todo!", &[], "nothing is left out"),
         ("unimplemented!", &[], "nothing is left out"),
-        ("unsafe ", &[], "no unsafe code"),
+        ("unsafe ", &["sql/module.rs"], "virtual tables need it, nothing else does"),
         ("#[allow(", &[], "an exception is expected, with its reason"),
     ];
     let mut faults = Vec::new();
@@ -223,7 +224,8 @@ fn what_must_be_absent_is_absent() {
 #[test]
 fn sql_stands_in_files() {
     let mut faults = Vec::new();
-    for file in files() {
+    // SQLite is told of a virtual table's columns in a statement that is made of the kind's description.
+    for file in files().into_iter().filter(|file| file.path != "sql/module.rs") {
         for statement in ["SELECT ", "INSERT ", "UPDATE ", "DELETE FROM", "CREATE TABLE", "CREATE INDEX", "DROP "] {
             for quoted in [format!("\"{statement}"), format!("\"\n    {statement}"), format!("r#\"{statement}")] {
                 if file.code.contains(&quoted) {

@@ -14,6 +14,8 @@
 mod harness;
 
 mod api;
+mod cluster;
+mod commands;
 mod contract;
 mod csv;
 mod exports;
@@ -27,7 +29,10 @@ mod kinds;
 mod layers;
 mod load;
 mod numbers;
+mod pages;
 mod promises;
 mod readme;
 mod real;
 mod signals;
+mod sql;
+mod year;

@@ -2,8 +2,13 @@
 
 mod docker;
 mod engine;
+mod exporter;
+mod itself;
 mod outage;
+mod pages;
 mod podman;
+mod processes;
+mod reach;
 mod registry;
 mod restart;
 mod swarm;

@@ -1,5 +1,7 @@
 //! Export, import, export again: the same bytes, of random fleets, in any order and any portions; and the same answers.
 
+#![expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "numbers drawn at random")]
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 

@@ -135,7 +135,7 @@ impl Group {
                         let values = self.values.get_mut(place);
                         Number::derived(match sketch {
                             Some(sketch) => sketch.percentile(percent),
-                            None => values.and_then(|values| percentile(values, percent)),
+                            None => values.and_then(|values| percentile(values, f64::from(percent))),
                         })
                     }
                     _ => self.slots.get(place).map_or(Number::Null, |slot| slot.number(combine, had_any)),

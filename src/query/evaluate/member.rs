@@ -250,7 +250,7 @@ impl Member {
             if let Some(sketch) = self.sketch(index, bucket) {
                 return Number::derived(sketch.clone().percentile(percent));
             }
-            return Number::derived(percentile(&mut self.values(index, bucket).to_vec(), percent));
+            return Number::derived(percentile(&mut self.values(index, bucket).to_vec(), f64::from(percent)));
         }
         slot.number(field)
     }
@@ -347,9 +347,9 @@ fn precedes(a: Number, b: Number) -> bool {
     clippy::cast_sign_loss,
     reason = "a rank within a list that fits memory"
 )]
-pub(super) fn percentile(values: &mut [f64], percent: u8) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let rank = f64::from(percent) / 100.0 * values.len().checked_sub(1)? as f64;
+pub(crate) fn percentile(values: &mut [f64], percent: f64) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let rank = percent / 100.0 * values.len().checked_sub(1)? as f64;
     let below = values.get(rank.floor() as usize).copied()?;
     let above = values.get(rank.ceil() as usize).copied()?;
     Some(below + (above - below) * rank.fract())

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{
     Attribute, AttributeType, AttributeValue, Column, ColumnValues, Derived, Formula, Identity, Key, Outcome, Poll,
-    PollRecord,
+    PollRecord, TargetName,
 };
 use crate::query::cell::Number;
 use crate::query::filter::Filter;

@@ -85,11 +85,6 @@ impl Pattern {
         self.literals.contains(text) || self.globs.iter().any(|glob| glob.matches(text))
     }
 
-    /// Whether the list is turned round.
-    pub fn is_negated(&self) -> bool {
-        self.negated
-    }
-
     /// The alternatives without wildcards, unescaped.
     pub fn literals(&self) -> impl Iterator<Item = &str> {
         self.literals.iter().map(String::as_str)

@@ -90,7 +90,7 @@ pub(super) fn nearest<S: AsRef<str>>(name: &str, known: impl IntoIterator<Item =
 }
 
 /// The nearest known name, and what may stand there where that is a short list or nothing is near.
-pub(super) fn suggestion<S: AsRef<str>>(name: &str, known: &[S]) -> String {
+pub(crate) fn suggestion<S: AsRef<str>>(name: &str, known: &[S]) -> String {
     let all = format!("known are {}", listed(known));
     match nearest(name, known.iter().map(AsRef::as_ref)) {
         Some(nearest) if known.len() <= SHORT_LIST_MAX => format!("did you mean `{nearest}`? {all}"),

@@ -137,7 +137,7 @@ pub(super) fn parse_flag(text: &str) -> Result<bool, String> {
 }
 
 /// A zone of the tz database. A `+` that arrives as a space is one (`Etc/GMT+5`): no zone has a space in its name.
-fn parse_zone(text: &str) -> Result<Zone, String> {
+pub(crate) fn parse_zone(text: &str) -> Result<Zone, String> {
     text.replace(' ', "+").parse().map(Zone::Named).map_err(|_| {
         let zones = chrono_tz::TZ_VARIANTS.iter().map(|tz| tz.name());
         match nearest(text, zones) {

@@ -28,7 +28,7 @@ const UNITS: [(i64, &str); 3] = [(3_600, "h"), (60, "m"), (1, "s")];
 impl Step {
     /// The step a text means: a duration of whole seconds below a day (a plain number is seconds), `1d`, `1w`,
     /// `1mo` or `all`.
-    pub(super) fn parse(text: &str) -> Result<Step, String> {
+    pub(crate) fn parse(text: &str) -> Result<Step, String> {
         match text {
             "all" => return Ok(Step::All),
             "1mo" => return Ok(Step::Month),
@@ -74,6 +74,16 @@ impl Step {
                 return Some(edges);
             }
             edges.push(next);
+        }
+    }
+
+    /// Where the bucket that holds an instant starts; None for the whole range, which has no buckets.
+    pub(crate) fn start_of(self, at: Timestamp, zone: Zone) -> Option<Timestamp> {
+        let boundaries = Boundaries::after(at, self, zone);
+        match self {
+            Step::All => None,
+            Step::Fixed(_) => Some(boundaries.last),
+            Step::Day | Step::Week | Step::Month => Some(zone.midnight(boundaries.date)),
         }
     }
 
@@ -431,6 +441,23 @@ mod tests {
                 parts.retain(|&edge| edge != middle);
             }
             prop_assert_eq!(whole, parts);
+        }
+
+        #[test]
+        fn an_instant_lies_in_the_bucket_that_starts_before_it(
+            step in any_step(),
+            ms in 1_000_000_000_000i64..2_000_000_000_000,
+            tz in proptest::sample::select(chrono_tz::TZ_VARIANTS.to_vec()),
+        ) {
+            let (at, zone) = (Timestamp::from_ms(ms), Zone::Named(tz));
+            let back_ms = step.seconds().map_or(40 * DAY_MS, |seconds| seconds * 3_000);
+            let around = TimeRange::new(at.plus_ms(-back_ms), at.plus_ms(1)).unwrap();
+            let edges = step.edges(around, zone, usize::MAX).unwrap();
+            // The last edge is the range's end, the first may be where the range cut its bucket.
+            let last = edges.get(1..edges.len() - 1).and_then(<[_]>::last).copied();
+            if let (Some(last), Some(start)) = (last, step.start_of(at, zone)) {
+                prop_assert_eq!(start, last);
+            }
         }
 
         #[test]

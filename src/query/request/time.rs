@@ -23,7 +23,7 @@ const DURATION_FORMS: &str = "durations are whole numbers with units, such as 30
 /// Understood are RFC 3339 with any offset (fractions are cut to milliseconds), partial dates down to a year,
 /// Unix seconds (with decimals) and milliseconds, told apart at [`UNIX_MS_FROM`], `now`, and `now` or
 /// nothing followed by a signed duration. Four digits are a year. A `+` that arrives as a space is one.
-pub(super) fn parse_time(text: &str, now: Timestamp, zone: Zone) -> Result<Timestamp, String> {
+pub(crate) fn parse_time(text: &str, now: Timestamp, zone: Zone) -> Result<Timestamp, String> {
     let at = if let Some(relative) = parse_relative(text, now) {
         relative?
     } else if is_unix(text) {
@@ -208,7 +208,7 @@ fn milliseconds_of(fraction: &str) -> Option<u32> {
 }
 
 /// A duration in milliseconds: whole numbers with units, largest first or not, such as `30s` or `1h30m`.
-pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
     let malformed = || format!("`{}` is no duration; {DURATION_FORMS}", shown(text));
     let mut rest = text;
     let mut total_ms: i64 = 0;

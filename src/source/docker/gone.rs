@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::digests::Digests;
 use super::events::{Happening, Told};
-use super::inspect::Inspected;
+use super::inspect::{Inspected, Kept};
 use crate::model::{Attributes, Identity, Observation, Timestamp};
 
 /// Most containers remembered; beyond it only those are that were remembered before.
@@ -79,7 +79,7 @@ impl Gone {
         was_known: impl Fn(&str) -> bool,
         host: &str,
         clock_offset_ms: i64,
-        environment: &[String],
+        kept: Kept<'_>,
         digests: &Digests,
     ) -> Vec<Observation> {
         let mut observations = Vec::new();
@@ -88,7 +88,7 @@ impl Gone {
                 return true;
             }
             if !is_listed(id) {
-                observations.push(entry.observation(id, was_known(id), host, clock_offset_ms, environment, digests));
+                observations.push(entry.observation(id, was_known(id), host, clock_offset_ms, kept, digests));
             }
             false
         });
@@ -103,12 +103,12 @@ impl Entry {
         was_known: bool,
         host: &str,
         clock_offset_ms: i64,
-        environment: &[String],
+        kept: Kept<'_>,
         digests: &Digests,
     ) -> Observation {
         let ours = |at: Timestamp| at.plus_ms(clock_offset_ms.saturating_neg());
         let mut attributes = match &self.found {
-            Some(found) => found.attributes(clock_offset_ms, environment, |_| None),
+            Some(found) => found.attributes(clock_offset_ms, kept, |_| None),
             None => self.told.clone(),
         };
         if let Some(created) = self.created {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::attribution::{Clues, attribute};
 use super::list::{Listed, State};
+use super::redact;
 use super::wire::{Count, Instant, said};
 use crate::model::{AttributeValue, Attributes, Timestamp};
 
@@ -160,6 +161,15 @@ struct Network {
     address: Option<String>,
 }
 
+/// What of a container may be kept.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Kept<'a> {
+    /// Variables beside those of Mesos and Marathon.
+    pub(super) environment: &'a [String],
+    /// What is hidden in its command.
+    pub(super) redact: &'a [String],
+}
+
 /// Reads a reply.
 pub(super) fn parse(body: &[u8]) -> Result<Inspected, serde_json::Error> {
     serde_json::from_slice(body)
@@ -216,17 +226,16 @@ impl Inspected {
         }
     }
 
-    /// All facts. Times are moved by the engine's clock offset. `environment` names the variables to keep beside
-    /// those of Mesos and Marathon; `name_of` knows the names of other containers by id.
+    /// All facts. Times are moved by the engine's clock offset; `name_of` knows the names of other containers by id.
     pub(super) fn attributes(
         &self,
         clock_offset_ms: i64,
-        environment: &[String],
+        kept: Kept<'_>,
         name_of: impl Fn(&str) -> Option<String>,
     ) -> Attributes {
         let mut facts = Facts::default();
         let ours = |at: Timestamp| at.plus_ms(clock_offset_ms.saturating_neg());
-        let env = kept_environment(self.config.env.as_deref().unwrap_or_default(), environment);
+        let env = kept_environment(self.config.env.as_deref().unwrap_or_default(), kept.environment);
         let empty = BTreeMap::new();
         let labels = self.config.labels.as_ref().unwrap_or(&empty);
         facts.text("name", self.name());
@@ -253,7 +262,10 @@ impl Inspected {
             facts.put("env", Some(env));
         }
         self.add_network(&mut facts, name_of);
-        self.add_mounts_and_command(&mut facts);
+        self.add_mounts(&mut facts);
+        let words = self.path.iter().chain(self.args.iter().flatten());
+        let command = words.map(String::as_str).collect::<Vec<_>>().join(" ");
+        facts.text("command", Some(&redact::shown(&command, kept.redact, COMMAND_MAX_BYTES)));
         facts.text("hostname", self.config.hostname.as_deref());
         let policy = self.host_config.restart_policy.as_ref().and_then(|policy| policy.name.as_deref());
         facts.text("restart_policy", policy);
@@ -299,7 +311,7 @@ impl Inspected {
         }
     }
 
-    fn add_mounts_and_command(&self, facts: &mut Facts) {
+    fn add_mounts(&self, facts: &mut Facts) {
         let mut mounts: Vec<String> = self
             .mounts
             .iter()
@@ -314,14 +326,6 @@ impl Inspected {
         if !mounts.is_empty() {
             facts.put("mounts", Some(mounts));
         }
-        let words = self.path.iter().chain(self.args.iter().flatten());
-        let mut command = words.map(String::as_str).collect::<Vec<_>>().join(" ");
-        if command.len() > COMMAND_MAX_BYTES {
-            let cut = (0..=COMMAND_MAX_BYTES).rev().find(|at| command.is_char_boundary(*at)).unwrap_or(0);
-            command.truncate(cut);
-            command.push('…');
-        }
-        facts.text("command", Some(&command));
     }
 
     fn add_limits(&self, facts: &mut Facts) {

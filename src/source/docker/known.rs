@@ -11,7 +11,7 @@ use super::stats::Stats;
 use crate::model::{Attributes, Class, Timestamp, Value};
 use crate::source::attribution::Belongs;
 
-/// Attributes that a container's interfaces and devices carry too.
+/// Attributes that a container's interfaces, devices and processes carry too.
 const SHARED_WITH_PARTS: [&str; 8] = ["name", "image", "app", "task", "framework", "agent", "service", "stack"];
 
 /// A container that was in the last list.
@@ -81,11 +81,7 @@ impl Known {
 
     /// Takes over what its parts carry too; each of them is then told anew.
     pub(super) fn note_attributes(&mut self, attributes: &Attributes) {
-        self.shared = attributes
-            .iter()
-            .filter(|(name, _)| SHARED_WITH_PARTS.contains(name))
-            .map(|(name, value)| (*name, value.clone()))
-            .collect();
+        self.shared = shared_with_parts(attributes);
         self.parts.clear();
     }
 
@@ -101,6 +97,12 @@ impl Known {
         let before = std::mem::replace(&mut self.sampled_life, began);
         began.is_some() && before == began
     }
+}
+
+/// Of a container's facts those that its parts carry too.
+pub(super) fn shared_with_parts(attributes: &Attributes) -> Attributes {
+    let shared = attributes.iter().filter(|(name, _)| SHARED_WITH_PARTS.contains(name));
+    shared.map(|(name, value)| (*name, value.clone())).collect()
 }
 
 /// The counters of a sample. The machine's CPU time is left out: it is not the container's, and for podman made up.

@@ -9,7 +9,7 @@ use super::Docker;
 use super::digests::Digests;
 use super::engine::{Engine, Fetched};
 use super::follow::EVENTS_WAITING_MAX;
-use super::inspect::attributes_of_listed;
+use super::inspect::{Kept, attributes_of_listed};
 use super::kinds::{CONTAINER, CONTAINER_DEVICE, CONTAINER_INTERFACE, ENGINE};
 use super::known::{Known, Network};
 use super::list::{Listed, State};
@@ -26,7 +26,7 @@ use crate::source::{Observed, Visit};
 /// What a visit adds up to while containers are gone through.
 struct Building<'a> {
     host: &'a str,
-    environment: &'a [String],
+    kept: Kept<'a>,
     offset_ms: i64,
     names: HashMap<Box<str>, String>,
     is_podman: bool,
@@ -49,7 +49,7 @@ pub(super) fn observe(docker: &mut Docker, engine: &Arc<Engine>, visit: Visit, a
     digests.retain(answers.seen.iter().filter_map(|seen| seen.listed.image_id.as_deref()));
     let mut building = Building {
         host: &docker.settings.name,
-        environment: &docker.settings.environment,
+        kept: Kept { environment: &docker.settings.environment, redact: &docker.settings.redact },
         offset_ms: docker.clock_offset_ms,
         names: names(&answers.seen),
         is_podman: engine.quirks.is_podman,
@@ -80,7 +80,7 @@ pub(super) fn observe(docker: &mut Docker, engine: &Arc<Engine>, visit: Visit, a
         |id| before.contains_key(id),
         building.host,
         building.offset_ms,
-        building.environment,
+        building.kept,
         building.digests,
     );
     building.containers.extend(ended);
@@ -230,7 +230,7 @@ impl Building<'_> {
             Facts::Are(inspected) => {
                 state = inspected.state();
                 let name_of = |id: &str| self.names.get(id).cloned();
-                let mut attributes = inspected.attributes(self.offset_ms, self.environment, name_of);
+                let mut attributes = inspected.attributes(self.offset_ms, self.kept, name_of);
                 known.belongs = self.book.and_then(|book| book.of_name(seen.listed.name()));
                 for (name, value) in known.belongs.iter().flat_map(Belongs::named) {
                     // What the container itself tells goes before what others tell of it.

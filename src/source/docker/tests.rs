@@ -6,6 +6,7 @@ use crate::model::{Kind, Value};
 
 mod attributed;
 mod described;
+mod expected;
 mod following;
 mod quirks;
 mod reach;

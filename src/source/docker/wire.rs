@@ -4,11 +4,11 @@
 
 use std::fmt;
 
-use chrono::DateTime;
 use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 
 use crate::model::Timestamp;
+use crate::source::wire::rfc3339;
 
 /// A whole number; None where it is absent, null, negative, above `i64::MAX` or not whole. A single odd number
 /// so does not lose the reply it stands in.
@@ -67,7 +67,7 @@ impl<'de> Deserialize<'de> for Instant {
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Instant, E> {
-                Ok(Instant(parse_time(text)))
+                Ok(Instant(rfc3339(text)))
             }
 
             fn visit_unit<E>(self) -> Result<Instant, E> {
@@ -76,11 +76,6 @@ impl<'de> Deserialize<'de> for Instant {
         }
         deserializer.deserialize_any(Text)
     }
-}
-
-/// The instant that an RFC 3339 text means.
-pub(crate) fn parse_time(text: &str) -> Option<Timestamp> {
-    DateTime::parse_from_rfc3339(text).ok().map(|at| Timestamp::from_ms(at.timestamp_millis()))
 }
 
 /// An image's id without the name of its digest, which podman leaves out in some places.

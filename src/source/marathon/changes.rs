@@ -9,6 +9,7 @@ use super::wire::{App, Deployment, Info, TaskFailure, parse_time};
 use crate::model::{AttributeValue, Event, Identity, Severity, TargetName, Timestamp};
 use crate::source::Visit;
 use crate::source::host_names::HostNames;
+use crate::source::wire::details;
 
 /// How old a failure may be at the first visit to be told: what a restart of the recorder may have missed. Told twice
 /// it is one event.
@@ -25,6 +26,8 @@ pub(super) struct Before {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct AppBefore {
     version: Option<String>,
+    /// When anything but its number of instances was last changed.
+    configured: Option<Timestamp>,
     instances: Option<i64>,
     unhealthy: Option<i64>,
     failure: Option<TaskFailure>,
@@ -41,6 +44,7 @@ impl Before {
         let apps = apps.iter().map(|app| {
             let of_app = AppBefore {
                 version: app.version.clone(),
+                configured: app.configured_at(),
                 instances: app.instances,
                 unhealthy: app.tasks_unhealthy,
                 failure: app.last_task_failure.clone(),
@@ -111,10 +115,6 @@ pub(super) fn events(
     events
 }
 
-fn details<const N: usize>(pairs: [(&str, Option<AttributeValue>); N]) -> BTreeMap<String, AttributeValue> {
-    pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-}
-
 fn version_time(app: &AppBefore) -> Option<Timestamp> {
     parse_time(app.version.as_deref()?)
 }
@@ -131,12 +131,16 @@ impl Telling<'_> {
     fn app_changes(&self, id: &str, was: &AppBefore, is: &AppBefore, apps: &[App], visit: Visit) -> Vec<Event> {
         let mut events = Vec::new();
         let told = apps.iter().find(|app| app.id == id);
-        if was.instances != is.instances {
+        let is_scaled = was.instances != is.instances;
+        if is_scaled {
             let shown = |count: Option<i64>| count.map_or("unknown".to_owned(), |count| count.to_string());
             let at = told.and_then(App::scaled_at).or_else(|| version_time(is)).unwrap_or(visit.started);
             let message = format!("{id} was scaled from {} to {} instances", shown(was.instances), shown(is.instances));
             events.push(self.app(id, at, "scaled", message, is, Some(was)));
-        } else if was.version != is.version {
+        }
+        // Scaling makes another version too, and so does a change of both at once.
+        let is_reconfigured = was.configured.zip(is.configured).is_some_and(|(had, has)| had != has);
+        if was.version != is.version && (!is_scaled || is_reconfigured) {
             let at = version_time(is).unwrap_or(visit.started);
             let message = format!("{id} has another version, {}", is.version.as_deref().unwrap_or("unknown"));
             events.push(self.app(id, at, "version", message, is, Some(was)));

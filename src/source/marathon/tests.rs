@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use super::*;
 use crate::clock::ManualClock;
 use crate::model::{AttributeValue, Event};
@@ -228,27 +230,130 @@ fn examples() -> Option<PathBuf> {
     ["../shared", "../../shared"].iter().map(|up| here.join(up).join("recordings/marathon")).find(|path| path.is_dir())
 }
 
+/// Every application within a group, in whatever groups.
+fn apps_of_group(group: &Json) -> Vec<App> {
+    let list = |name: &str| group[name].as_array().cloned().unwrap_or_default();
+    let own = list("apps").into_iter().map(|app| serde_json::from_value(app).unwrap());
+    let mut apps: Vec<App> = own.collect();
+    list("groups").iter().for_each(|group| apps.extend(apps_of_group(group)));
+    apps
+}
+
+/// Applications that tasks are of, as they are embedded.
+fn apps_of_tasks(tasks: &[Json]) -> Vec<App> {
+    let app = |task: &Json| serde_json::json!({"id": task["appId"].as_str().unwrap_or_default(), "tasks": [task]});
+    tasks.iter().map(|task| serde_json::from_value(app(task)).unwrap()).collect()
+}
+
+/// How much of one documented body was read: applications, tasks, deployments and so on.
+fn read_example(name: &str, body: &[u8]) -> usize {
+    let json: Json = serde_json::from_slice(body).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let tasks = |json: &Json| json["tasks"].as_array().cloned().unwrap_or_else(|| vec![json["task"].clone()]);
+    match name {
+        "GET_v2_apps_toggle_embed_apps.tasks.json" => {
+            let app: App = serde_json::from_value(json["app"].clone()).unwrap();
+            assert!(app.last_task_failure.is_some());
+            app.tasks().count()
+        }
+        "app_list.json" | "GET_v2_apps_.json" => {
+            let apps = wire::parse_apps(body).unwrap();
+            assert!(apps.iter().all(|app| app.id.starts_with('/') && app.instances.is_some()), "{name}");
+            apps.len()
+        }
+        "app.json" => {
+            let app: App = serde_json::from_slice(body).unwrap();
+            assert!(app.id.starts_with('/') && app.image().is_some(), "{name}");
+            app.labels().len().max(1)
+        }
+        "deployments.json" => {
+            let deployments = wire::parse_deployments(body).unwrap();
+            assert_eq!(deployments[0].affected_apps, ["/foo"]);
+            deployments.len()
+        }
+        "queue.json" => {
+            let (waiting, apps) = wire::parse_queue(body).unwrap();
+            assert!(waiting >= apps && apps >= 2, "{name}");
+            2
+        }
+        "info.json" | "GET_v2_info.json" => {
+            let info = wire::parse_info(body).unwrap();
+            assert!(info.version.is_some() && info.framework_id.is_some(), "{name}");
+            1
+        }
+        "leader.json" | "leader-404.json" | "GET_v2_leader.json" => {
+            // `/v2/info` has the leader under the same key.
+            let info = wire::parse_info(body).unwrap();
+            assert_eq!(info.leader.is_some(), name != "leader-404.json");
+            1
+        }
+        "group.json" | "GET_v2_groups.json" | "GET_v2_groups_test.json" | "group-real-155_100.json" => {
+            let apps = apps_of_group(&json);
+            assert!(apps.iter().all(|app| !app.id.is_empty()), "{name}");
+            assert_eq!(apps.len() == 100, name == "group-real-155_100.json", "{name}: {}", apps.len());
+            1
+        }
+        _ if name.contains("task") && !name.contains("event") && !name.contains("unhealthy") => {
+            let apps = apps_of_tasks(&tasks(&json));
+            assert!(apps.iter().all(|app| app.tasks().count() == 1), "{name}");
+            apps.len()
+        }
+        "GET_v2_apps_my-app_versions.json" | "GET_v2_eventSubscriptions.json" => {
+            // Names of versions and addresses of listeners: nothing that is recorded.
+            json.as_object().unwrap().values().next().unwrap().as_array().unwrap().len()
+        }
+        _ if name.starts_with("GET_v2_apps_my-app_versions_") => {
+            let app: App = serde_json::from_slice(body).unwrap();
+            assert!(!app.id.is_empty());
+            1
+        }
+        // Events hold applications, deployments and groups in the same shapes.
+        _ => {
+            assert!(json["eventType"].is_string(), "{name} is of no shape that is known");
+            let app = &json["appDefinition"];
+            if app.is_object() {
+                assert!(!serde_json::from_value::<App>(app.clone()).unwrap().id.is_empty(), "{name}");
+            }
+            let plan = &json["plan"];
+            if plan.is_object() {
+                let plans = wire::parse_deployments(format!("[{plan}]").as_bytes()).unwrap();
+                assert!(!plans[0].id.is_empty(), "{name}");
+                apps_of_group(&plan["original"]);
+                apps_of_group(&plan["target"]);
+            }
+            if json["taskId"].is_string() {
+                let failure: wire::TaskFailure = serde_json::from_value(json.clone()).unwrap();
+                assert!(!failure.task_id.is_empty(), "{name}");
+            }
+            1
+        }
+    }
+}
+
 #[test]
 fn every_documented_example_is_read() {
-    let Some(examples) = examples() else { return };
-    let mut read = 0;
-    for version in ["v0.15.0", "v1.4.0", "v1.10.26"] {
-        let body = |name: &str| std::fs::read(examples.join(format!("docs-examples-{version}/{name}"))).unwrap();
-        let apps = wire::parse_apps(&body("app_list.json")).unwrap();
-        assert_eq!((apps[0].id.as_str(), apps[0].instances), ("/myapp", Some(3)), "{version}");
-        let app: App = serde_json::from_slice(&body("app.json")).unwrap();
-        assert!(app.id.starts_with('/') && app.image().is_some(), "{version}");
-        let deployments = wire::parse_deployments(&body("deployments.json")).unwrap();
-        assert_eq!(deployments[0].affected_apps, ["/foo"], "{version}");
-        let (waiting, apps) = wire::parse_queue(&body("queue.json")).unwrap();
-        assert!(waiting >= apps && apps >= 2, "{version}");
-        let info = wire::parse_info(&body("info.json")).unwrap();
-        assert!(info.version.is_some() && info.framework_id.is_some(), "{version}");
-        read += 5;
+    let Some(examples) = examples() else {
+        println!("not run: the examples of Marathon's documentation are not there (../shared/recordings/marathon)");
+        return;
+    };
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(&examples).unwrap().map(|entry| entry.unwrap().path()) {
+        match entry.is_dir() {
+            true => files.extend(std::fs::read_dir(entry).unwrap().map(|entry| entry.unwrap().path())),
+            false => files.push(entry),
+        }
     }
-    let body = |name: &str| std::fs::read(examples.join(format!("docs-transcripts-v0.10.0/{name}"))).unwrap();
-    let apps = wire::parse_apps(&body("GET_v2_apps_.json")).unwrap();
-    assert_eq!((apps[0].id.as_str(), apps[0].tasks_healthy), ("/bridged-webapp", Some(2)));
-    wire::parse_info(&body("GET_v2_info.json")).unwrap();
-    assert_eq!(read, 15);
+    files.retain(|file| file.extension().is_some_and(|ending| ending == "json"));
+    assert_eq!(files.len(), 9 + 9 + 11 + 27 + 11 + 1 + 1, "{files:#?}");
+    let read: usize = files
+        .iter()
+        .map(|file| read_example(file.file_name().unwrap().to_str().unwrap(), &std::fs::read(file).unwrap()))
+        .sum();
+    assert!(read > files.len(), "{read}");
+    // The stream of events holds one such body a line.
+    let stream = std::fs::read_to_string(examples.join("docs-examples-v1.10.26/events.txt")).unwrap();
+    let bodies: Vec<&str> = stream.lines().filter_map(|line| line.strip_prefix("data:")).collect();
+    assert!(!bodies.is_empty());
+    for body in bodies {
+        assert!(serde_json::from_str::<Json>(body).unwrap()["eventType"].is_string(), "{body}");
+    }
 }

@@ -4,17 +4,16 @@
 
 use std::collections::BTreeMap;
 
-use chrono::DateTime;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
 use crate::model::Timestamp;
 use crate::source::labelled::{Labelled, parse_line};
+use crate::source::wire::rfc3339;
 
-/// The instant that an RFC 3339 text means.
+/// The instant that a text means, where it can be believed.
 pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
-    let at = DateTime::parse_from_rfc3339(text).ok().map(|at| Timestamp::from_ms(at.timestamp_millis()));
-    at.filter(|at| *at >= Timestamp::CREDIBLE_FROM)
+    rfc3339(text).filter(|at| *at >= Timestamp::CREDIBLE_FROM)
 }
 
 /// An application.

@@ -4,7 +4,7 @@
 //! there are is known from the leader, not from the configuration. A visit asks all at once under a bound; those that
 //! do not answer are named in its poll, which is then partial. Must not know: the store, the sampler.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ use tokio::time::Instant;
 
 use super::events;
 use super::kinds::{MESOS_AGENT, MESOS_EXECUTOR};
+use super::leader::allocated;
 use super::masters::{merged, repeated};
-use super::numbers::{AGENT_COUNTS, AGENT_RESOURCES, EXECUTOR, Numbers, parse_metrics};
-use super::process::{Api, Call, Came, Known, Process, is_refusal};
+use super::numbers::{AGENT_COUNTS, AGENT_RESOURCES, EXECUTOR};
+use super::process::Process;
 use super::shared::{Rest, Shared};
-use super::wire::{self, Agent, Executor};
+use super::wire::{self, Agent, AgentState, Executor};
 use super::{Settings, Trust, deadline};
 use crate::clock::Clock;
 use crate::model::{Attributes, Identity, KindBatch, Observation, Outcome, Sample, TargetName, Timestamp, Value};
@@ -27,8 +28,15 @@ use crate::source::host_names::HostNames;
 use crate::source::http::{Failure, Limits, SetupError};
 use crate::source::{Observed, Source, Visit};
 
+mod ask;
+
+use ask::{Answer, Wanted, ask};
+
 /// The shortest time between two requests for the statistics of one agent, which measures every container for them.
 const STATISTICS_PAUSE: Duration = Duration::from_secs(1);
+
+/// The shortest time between two requests for the state of one agent before 1.0, because of executors that are new.
+const STATE_PAUSE: Duration = Duration::from_secs(60);
 
 /// How far an agent's time of measurement may lie outside of its request before its clock counts as wrong.
 const MEASURED_TOLERANCE_MS: i64 = 2_000;
@@ -52,21 +60,14 @@ pub struct Agents {
 #[derive(Debug)]
 struct Visited {
     process: Process,
-    /// Who it is: by the leader, or by itself.
+    /// Who it is: by itself, and as far as they agree by the leader, who knows more of it.
     agent: Option<Agent>,
+    /// Whether it was asked who it is since its process began.
+    is_introduced: bool,
     statistics_asked: Option<Instant>,
-}
-
-/// What one agent answered.
-#[derive(Debug)]
-struct Answer {
-    known: Known,
-    /// Told only where it was asked who it is.
-    agent: Option<Agent>,
-    numbers: Numbers,
-    came: Came,
-    executors: Result<(Vec<Executor>, Timestamp, Timestamp), Failure>,
-    bytes: u64,
+    state_asked: Option<Instant>,
+    /// Containers by framework and executor, as an agent before 1.0 told them in its state.
+    containers: HashMap<(String, String), String>,
 }
 
 impl Agents {
@@ -124,9 +125,13 @@ impl Agents {
         let clock = &self.clock;
         let asked = self.processes.values().map(|visited| {
             let in_flight = Arc::clone(&self.in_flight);
+            let wanted = Wanted {
+                executors: visited.statistics_asked == Some(now),
+                state: visited.state_asked.is_none_or(|before| now >= before + STATE_PAUSE),
+            };
             async move {
                 let _permit = in_flight.acquire_owned().await.ok();
-                ask(visited, visited.statistics_asked == Some(now), clock, limits).await
+                ask(visited, wanted, clock, limits).await
             }
         });
         let answers = join_all(asked).await;
@@ -149,14 +154,10 @@ impl Agents {
             }
         }
         for (address, visited) in &mut self.processes {
-            let told = by_address.get(address.as_str()).copied();
-            let is_other = |told: &&Agent| visited.agent.as_ref().is_none_or(|before| before.id != told.id);
-            if let Some(told) = told.filter(is_other) {
-                // Another agent at the same address: nothing of the one before is its.
-                visited.process.start = None;
-                visited.process.numbers_known = 0;
-                visited.agent = Some(told.clone());
-            } else if let Some(told) = told {
+            let Some(told) = by_address.get(address.as_str()).copied() else { continue };
+            let is_same = visited.agent.as_ref().is_none_or(|known| known.id == told.id);
+            // The leader's list is of some time ago: one that said itself that it is another is that.
+            if is_same || !visited.is_introduced {
                 visited.agent = Some(told.clone());
             }
         }
@@ -183,6 +184,8 @@ impl Agents {
                 Ok(answer) => answer,
                 Err(failure) => {
                     visited.process.known = None;
+                    // Whatever answers next may be another agent.
+                    visited.is_introduced = false;
                     has_all = false;
                     observed.missing.push(format!("agent {shown}: {}", failure.message));
                     first_failure = first_failure.or(Some(failure));
@@ -242,7 +245,31 @@ impl Source for Agents {
 
 impl Visited {
     fn new(process: Process) -> Visited {
-        Visited { process, agent: None, statistics_asked: None }
+        Visited {
+            process,
+            agent: None,
+            is_introduced: false,
+            statistics_asked: None,
+            state_asked: None,
+            containers: HashMap::new(),
+        }
+    }
+
+    /// The container that an executor runs in, by its own word or by the agent's state.
+    fn container_of<'a>(&'a self, executor: &'a Executor) -> Option<&'a String> {
+        let by_state = || self.containers.get(&(executor.framework.clone(), executor.id.clone()));
+        executor.container_id.as_ref().or_else(by_state)
+    }
+
+    /// Takes over who the agent is. Nothing of another one before it is its.
+    fn note_agent(&mut self, agent: Option<Agent>, is_introduced: bool) {
+        self.is_introduced = is_introduced;
+        let Some(agent) = agent else { return };
+        if self.agent.as_ref().is_none_or(|known| known.id != agent.id) {
+            self.process.numbers_known = 0;
+            self.containers.clear();
+            self.agent = Some(agent);
+        }
     }
 
     fn shown(&self) -> String {
@@ -276,7 +303,7 @@ struct Observing<'a> {
 impl Observing<'_> {
     fn agent(&self, visited: &mut Visited, mut answer: Answer, shown: &str) -> Seen {
         let mut missing = repeated(&answer.numbers, shown);
-        visited.agent = visited.agent.take().or(answer.agent);
+        visited.note_agent(answer.agent.take(), answer.is_introduced);
         visited.process.known = Some(answer.known);
         let at = answer.came.arrived;
         let started_before = visited.process.start;
@@ -293,6 +320,9 @@ impl Observing<'_> {
             missing.push(format!("the id of agent {shown}"));
             return Seen { agent: None, executors: Vec::new(), missing, is_whole: false };
         };
+        if let Some(state) = answer.state {
+            self.note_state(visited, &agent, state);
+        }
         let resources = answer.numbers.take(&MESOS_AGENT, AGENT_RESOURCES);
         let counts = answer.numbers.take(&MESOS_AGENT, AGENT_COUNTS);
         let observation = Observation {
@@ -329,14 +359,40 @@ impl Observing<'_> {
         Seen { agent: Some(observation), executors, missing, is_whole }
     }
 
+    /// Writes down in which containers executors run, and to what those belong.
+    fn note_state(&self, visited: &mut Visited, agent: &Agent, state: AgentState) {
+        visited.state_asked = Some(Instant::now());
+        visited.containers.clear();
+        for running in state.executors {
+            let living: Vec<_> = running.tasks.iter().filter(|task| !wire::is_terminal(&task.state)).collect();
+            let task = match living.as_slice() {
+                [task] => Some(task.id()),
+                _ => None,
+            };
+            let app = task.as_deref().and_then(|task| self.book.app_of_task(task));
+            let belongs = Belongs {
+                app,
+                task,
+                framework: Some(running.framework.clone()),
+                agent: Some(agent.id.clone()),
+                allocated: allocated(&running.tasks, |_| [Some(running.container.clone()), None])
+                    .remove(&running.container)
+                    .unwrap_or_default(),
+            };
+            self.book.note(&running.container, belongs);
+            visited.containers.insert((running.framework, running.id), running.container);
+        }
+    }
+
     fn executor(
         &self,
         visited: &Visited,
         agent: &Agent,
-        executor: Executor,
+        mut executor: Executor,
         sent: Timestamp,
         arrived: Timestamp,
     ) -> (Observation, Vec<(Box<str>, f64)>) {
+        executor.container_id = visited.container_of(&executor).cloned();
         if let Some(container) = &executor.container_id {
             // A command executor's only task has its id; whatever else is known of the container stays.
             let task = is_command(&executor).then(|| executor.id.clone());
@@ -407,95 +463,4 @@ fn agent_attributes(agent: &Agent, hosts: &HostNames) -> Attributes {
         ("reservations", map(&agent.reservations)),
     ];
     pairs.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
-}
-
-/// Asks one agent for its metrics and, unless it was asked just now, for its executors.
-async fn ask(visited: &Visited, with_executors: bool, clock: &Clock, limits: Limits) -> Result<Answer, Failure> {
-    let process = &visited.process;
-    let mut known = process.introduce(limits).await?;
-    let mut bytes = 0_u64;
-    let mut by_operator = None;
-    if known.api == Api::Operator {
-        let call = Call::metrics(limits.deadline);
-        let came = process.call(&call, clock, limits).await?;
-        bytes = bytes.saturating_add(came.bytes());
-        match came.reply.status {
-            200 => {
-                let numbers = process.parsed("/api/v1 GET_METRICS", &came, parse_metrics)?;
-                by_operator = Some((came, numbers));
-            }
-            status if is_refusal(status) => known.api = Api::Endpoints,
-            _ => process.check(&came, &call)?,
-        }
-    }
-    let (came, numbers) = match by_operator {
-        Some(answer) => answer,
-        None => {
-            let answer = process.snapshot(clock, limits).await?;
-            bytes = bytes.saturating_add(answer.0.bytes());
-            answer
-        }
-    };
-    let executors = match with_executors {
-        true => executors(process, known.api, clock, limits).await,
-        false => Err(Failure::new(Outcome::Skipped, "measured less than a second ago")),
-    };
-    let executors = executors.map(|(executors, came)| {
-        bytes = bytes.saturating_add(came.bytes());
-        (executors, came.sent, came.arrived)
-    });
-    let agent = match &visited.agent {
-        Some(_) => None,
-        None => {
-            let (agent, more) = introduce(process, known.api, clock, limits).await?;
-            bytes = bytes.saturating_add(more);
-            Some(agent)
-        }
-    };
-    Ok(Answer { known, agent, numbers, came, executors, bytes })
-}
-
-async fn executors(
-    process: &Process,
-    api: Api,
-    clock: &Clock,
-    limits: Limits,
-) -> Result<(Vec<Executor>, Came), Failure> {
-    if api == Api::Operator {
-        let came = process.call(&Call::Containers, clock, limits).await?;
-        if !is_refusal(came.reply.status) {
-            process.check(&came, &Call::Containers)?;
-            let executors = process.parsed("/api/v1 GET_CONTAINERS", &came, wire::parse_containers)?;
-            return Ok((executors, came));
-        }
-    }
-    let mut path = "/monitor/statistics";
-    let mut came = process.get(path, clock, limits).await?;
-    if came.reply.status == 404 {
-        path = "/monitor/statistics.json";
-        came = process.get(path, clock, limits).await?;
-    }
-    process.http.check_status(path, &came.reply)?;
-    let executors = process.parsed(path, &came, wire::parse_statistics)?;
-    Ok((executors, came))
-}
-
-/// Asks an agent that nobody named who it is.
-async fn introduce(process: &Process, api: Api, clock: &Clock, limits: Limits) -> Result<(Agent, u64), Failure> {
-    let (mut agent, bytes) = match api {
-        Api::Operator => {
-            let came = process.call_ok(&Call::Agent, clock, limits).await?;
-            (process.parsed("/api/v1 GET_AGENT", &came, wire::parse_agent)?, came.bytes())
-        }
-        Api::Endpoints => {
-            let mut came = process.get("/state", clock, limits).await?;
-            if came.reply.status == 404 {
-                came = process.get("/state.json", clock, limits).await?;
-            }
-            process.http.check_status("/state", &came.reply)?;
-            (process.parsed("/state", &came, wire::parse_agent_state)?, came.bytes())
-        }
-    };
-    agent.address = Some(process.address.clone());
-    Ok((agent, bytes))
 }

@@ -9,10 +9,7 @@ use super::process::Process;
 use super::wire::{Agent, Status, Task, is_terminal};
 use crate::model::{AttributeValue, Event, Identity, Severity, TargetName, Timestamp};
 use crate::source::Visit;
-
-fn details<const N: usize>(pairs: [(&str, Option<AttributeValue>); N]) -> BTreeMap<String, AttributeValue> {
-    pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-}
+use crate::source::wire::details;
 
 /// Another master leads.
 pub(super) fn leader_changed(

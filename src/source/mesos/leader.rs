@@ -258,7 +258,7 @@ impl Tasks {
         let mut told = HashMap::with_capacity(tasks.len());
         let mut observations = Vec::with_capacity(tasks.len());
         let mut seen = BTreeSet::new();
-        let allocated = allocated(&tasks);
+        let allocated = allocated(&tasks, |task| task.container().into());
         for task in tasks {
             let key = (task.framework(), task.id());
             let end = if wire::is_terminal(&task.state) {
@@ -331,8 +331,11 @@ impl Tasks {
 }
 
 /// What the tasks of each container were allocated together: of those that live, or where none does of its only one.
-/// A nested container's counts for the one around it too.
-fn allocated(tasks: &[Task]) -> HashMap<String, Allocated> {
+/// A task counts for its container and for the one around that.
+pub(super) fn allocated(
+    tasks: &[Task],
+    containers_of: impl Fn(&Task) -> [Option<String>; 2],
+) -> HashMap<String, Allocated> {
     /// Tasks of a container that live, all of them, and what those were allocated.
     #[derive(Default)]
     struct Sum {
@@ -349,8 +352,7 @@ fn allocated(tasks: &[Task]) -> HashMap<String, Allocated> {
     for task in tasks {
         let [cpus, memory, ..] = task.resources.amounts();
         let own = Allocated { cpu_milli: cpus.int(), memory_bytes: memory.int() };
-        let (id, parent) = task.container();
-        for id in id.into_iter().chain(parent) {
+        for id in containers_of(task).into_iter().flatten() {
             let sum = sums.entry(id).or_default();
             sum.all = sum.all.saturating_add(1);
             sum.of_last = own;

@@ -18,11 +18,16 @@ use super::wire::{self, Office};
 use super::{Settings, deadline};
 use crate::clock::Clock;
 use crate::model::{
-    Attributes, Event, Identity, KindBatch, Observation, Outcome, Sample, TargetName, Timestamp, Value,
+    Attributes, EntityRecord, Event, Identity, Kind, KindBatch, Observation, Outcome, Sample, TargetName, Timestamp,
+    Value,
 };
 use crate::source::http::{Failure, Limits, SetupError};
 use crate::source::zookeeper::nodes::{MasterNode, Nodes};
 use crate::source::{Observed, Source, Visit};
+
+mod office;
+
+use office::{InOffice, lead};
 
 /// The masters of one cluster.
 #[derive(Debug)]
@@ -40,14 +45,6 @@ pub struct Masters {
     cluster_at: Option<Timestamp>,
     /// Whether the want of a leader was told.
     is_leaderless: bool,
-}
-
-/// Who leads, and since when its counters count.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct InOffice {
-    address: String,
-    elected: Option<Timestamp>,
-    since: Option<Timestamp>,
 }
 
 /// What a master is.
@@ -287,8 +284,8 @@ impl Masters {
         // One that was elected before the master in office, and is another, only does not know yet that it lost.
         let is_late = |index: usize, office: &Office| {
             self.office.as_ref().is_some_and(|now| {
-                now.address != address(index)
-                    && matches!((office.elected, now.elected), (Some(theirs), Some(of_now)) if theirs < of_now)
+                let theirs = self.processes.get(index).zip(office.elected).map(|(process, at)| process.ours(at));
+                now.address != address(index) && theirs.zip(now.elected).is_some_and(|(theirs, of_now)| theirs < of_now)
             })
         };
         claims
@@ -330,63 +327,21 @@ impl Source for Masters {
         &self.target
     }
 
+    fn recalls(&self) -> &'static [&'static Kind] {
+        static RECALLED: [&Kind; 1] = [&MESOS_CLUSTER];
+        &RECALLED
+    }
+
+    /// Who led when the recorder ended, so that its successor's counters are told from its own.
+    fn recall(&mut self, _: &'static Kind, entity: &EntityRecord) {
+        self.office = InOffice::recalled(entity);
+        // A sample is of a little after the visit began, but not of the next one's time.
+        self.cluster_at = Some(entity.last_seen.plus(self.settings.interval));
+    }
+
     fn poll(&mut self, visit: Visit) -> BoxFuture<'_, Observed> {
         Box::pin(self.visit(visit))
     }
-}
-
-/// What the leader's answer says of the cluster, and the event if it is a new leader.
-#[expect(clippy::too_many_arguments, reason = "one hop of `observe`, which holds parts of the source borrowed")]
-fn lead(
-    cluster: &str,
-    office: &mut Option<InOffice>,
-    cluster_at: Option<Timestamp>,
-    process: &Process,
-    answer: &mut Answer,
-    at: Timestamp,
-    visit: Visit,
-    target: &TargetName,
-) -> (Attributes, Sample, Option<Event>) {
-    let told = match &answer.role {
-        Role::Leader(told) => told.elected.map(|elected| process.ours(elected)),
-        Role::Standby { .. } | Role::Recovering => None,
-    };
-    let is_same = office.as_ref().is_some_and(|now| {
-        now.address == process.address && (told.is_none() || now.elected.is_none() || told == now.elected)
-    });
-    let mut changed = None;
-    match office {
-        Some(now) if is_same => now.elected = now.elected.or(told),
-        _ => {
-            let before = office.take();
-            // Counters of a new leader begin after the last of the old one, whatever clocks say.
-            let after_old = cluster_at.filter(|_| before.is_some()).map(|last| last.plus_ms(1));
-            let since = match (told, after_old) {
-                (Some(told), Some(after_old)) => Some(told.max(after_old)),
-                (None, Some(after_old)) => Some(after_old),
-                (told, None) => told.or(process.start),
-            };
-            // A clock that is ahead must not make the life of no length.
-            let since = since.map(|since| since.min(at.plus_ms(-1)));
-            if let Some(before) = &before {
-                changed = Some(events::leader_changed(target, cluster, visit, &before.address, &process.address, told));
-            }
-            *office = Some(InOffice { address: process.address.clone(), elected: told, since });
-        }
-    }
-    let office = office.as_ref();
-    let mut attributes = Attributes::from([("leader", process.address.as_str().into())]);
-    if let Some(elected) = office.and_then(|office| office.elected) {
-        attributes.insert("elected_at", elected.into());
-    }
-    if !answer.known.version.is_empty() {
-        attributes.insert("version", answer.known.version.as_str().into());
-    }
-    let resources = answer.numbers.take(&MESOS_CLUSTER, CLUSTER_RESOURCES);
-    let counts = answer.numbers.take(&MESOS_CLUSTER, CLUSTER_COUNTS);
-    let values = merged(&resources, &counts);
-    let since = office.and_then(|office| office.since);
-    (attributes, Sample { at, since, values }, changed)
 }
 
 /// The values of two halves of a kind's columns.

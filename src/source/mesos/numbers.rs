@@ -316,7 +316,7 @@ pub(super) fn is_counter(name: &str) -> bool {
         "resource_provider_manager/events/",
         "master/operations/",
     ];
-    const SUFFIXES: [&str; 22] = [
+    const SUFFIXES: [&str; 23] = [
         "_errors",
         "/messages_received",
         "/messages_processed",
@@ -339,8 +339,14 @@ pub(super) fn is_counter(name: &str) -> bool {
         "mem_critical_pressure_counter",
         "/finished",
         "/failed",
+        "/dropped",
     ];
-    if name.ends_with("/pending") || name.ends_with("_pending") || name.ends_with("/active") {
+    // A role's name stands before these, and may hold anything.
+    const GAUGES: [&str; 4] = ["/pending", "_pending", "/active", "/suppressed"];
+    // States in which operations are now; the others are those in which they ended.
+    const OPERATIONS_NOW: [&str; 3] = ["/total", "/recovering", "/unreachable"];
+    let is_of_now = name.starts_with("master/operations/") && OPERATIONS_NOW.iter().any(|end| name.ends_with(end));
+    if is_of_now || GAUGES.iter().any(|end| name.ends_with(end)) {
         return false;
     }
     let of_framework = name.starts_with("master/frameworks/")

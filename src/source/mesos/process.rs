@@ -126,15 +126,19 @@ impl Process {
         at.plus_ms(self.clock_offset_ms.saturating_neg())
     }
 
+    /// Whether a reply that said for how long the process has been up is of another start than the one known.
+    pub(super) fn is_other_start(&self, uptime_seconds: Option<f64>, arrived: Timestamp) -> bool {
+        let Some(start) = started(uptime_seconds, arrived) else { return false };
+        self.start.is_none_or(|held| start.ms_since(held).abs() > START_TOLERANCE_MS)
+    }
+
     /// When the process started, after a reply that said for how long it has been up.
     pub(super) fn note_uptime(&mut self, uptime_seconds: Option<f64>, arrived: Timestamp) -> Option<Timestamp> {
-        let Some(uptime_ms) = uptime_seconds.and_then(|uptime| numbers::Scale::Milli.apply(uptime).int()) else {
+        let Some(start) = started(uptime_seconds, arrived) else {
             // An incomplete answer: it is the process that it was.
             return self.start;
         };
-        let start = arrived.plus_ms(uptime_ms.saturating_neg());
-        let is_same = self.start.is_some_and(|held| start.ms_since(held).abs() <= START_TOLERANCE_MS);
-        if !is_same {
+        if self.is_other_start(uptime_seconds, arrived) {
             if self.start.is_some() {
                 // Whatever started may be of another version.
                 self.known = None;
@@ -215,6 +219,12 @@ impl Process {
         let rest = location.strip_prefix("//").or_else(|| location.split_once("://").map(|(_, rest)| rest))?;
         rest.split('/').next().filter(|address| !address.is_empty()).map(str::to_owned)
     }
+}
+
+/// When a process started that has been up for so long.
+fn started(uptime_seconds: Option<f64>, arrived: Timestamp) -> Option<Timestamp> {
+    let uptime_ms = numbers::Scale::Milli.apply(uptime_seconds?).int()?;
+    Some(arrived.plus_ms(uptime_ms.saturating_neg()))
 }
 
 /// Whether a status means that a process does not have the operator API, or not for us.

@@ -3,6 +3,7 @@
 mod agents;
 mod bad;
 mod cluster;
+mod counts;
 mod fixture;
 mod old;
 mod secrets;

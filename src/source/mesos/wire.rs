@@ -16,7 +16,7 @@ mod frameworks;
 mod state;
 mod tasks;
 
-pub(super) use agents::{Agent, parse_agent, parse_agent_state, parse_agents};
+pub(super) use agents::{Agent, AgentState, parse_agent, parse_agent_state, parse_agents};
 pub(super) use executors::{Executor, parse_containers, parse_statistics};
 pub(super) use frameworks::{Framework, parse_frameworks};
 pub(super) use state::{State, parse_state};

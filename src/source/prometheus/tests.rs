@@ -1,5 +1,6 @@
 //! Pages as they are recorded, and as nobody should write them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -44,24 +45,76 @@ fn values(observed: &Observed, name: &str, labels: &str) -> (Value, Value) {
 const GAUGE: fn(f64) -> (Value, Value) = |value| (Value::Float(value), Value::Null);
 const COUNTER: fn(f64) -> (Value, Value) = |value| (Value::Float(value), Value::Float(value));
 
-#[tokio::test]
-async fn the_recorded_pages_are_read_whole() {
-    for (file, series, counters) in
-        [("registry-2.8/debug_metrics.txt", 713, 672), ("prometheus/node_exporter-1.5.txt", 0, 0)]
-    {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(file);
-        let page = std::fs::read_to_string(&path).unwrap();
-        let lines = page.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count();
-        let mut source = source(vec![reply(page, false)], |_| {});
-        let observed = poll(&mut source).await;
-        assert_eq!((observed.outcome, observed.error), (Outcome::Ok, None), "{file}");
-        let found = &observed.batches[0].observations;
-        assert_eq!(found.len(), lines, "{file}");
-        if series > 0 {
-            let counted = found.iter().filter(|seen| !seen.sample.as_ref().unwrap().values[1].is_null()).count();
-            assert_eq!((found.len(), counted), (series, counters), "{file}");
-        }
+/// Pages of real services, with what lies beside them.
+const RECORDED: [&str; 5] = [
+    "prometheus/dockerd-20.10.txt",
+    "prometheus/node_exporter-1.5.txt",
+    "prometheus/prometheus-2.42.txt",
+    "prometheus/tachograph-0.1.openmetrics",
+    "registry-2.8/debug_metrics.txt",
+];
+
+/// What a page comes to, a line a family: its type and unit, how many series, how many of them counters, their sum.
+async fn understood(page: String, is_open_metrics: bool) -> String {
+    let told = |line: &&str| {
+        let is_created =
+            is_open_metrics && line.split(['{', ' ']).next().is_some_and(|name| name.ends_with("_created"));
+        !line.is_empty() && !line.starts_with('#') && !is_created
+    };
+    let lines = page.lines().filter(told).count();
+    let observed = poll(&mut source(vec![reply(page, is_open_metrics)], |_| {})).await;
+    assert_eq!((observed.outcome, &observed.error), (Outcome::Ok, &None));
+    let found = &observed.batches[0].observations;
+    assert_eq!(found.len(), lines, "every line is a series");
+    let mut families: BTreeMap<String, (usize, usize, usize, f64)> = BTreeMap::new();
+    for seen in found {
+        let attributes = seen.attributes.as_ref().unwrap();
+        let text = |name: &str| match attributes.get(name) {
+            Some(AttributeValue::Text(text)) => text.clone(),
+            _ => "-".to_owned(),
+        };
+        let family = match text("family") {
+            family if family == "-" => seen.identity.part(1).to_owned(),
+            family => family,
+        };
+        let sample = seen.sample.as_ref().unwrap();
+        let number = |value: Value| if let Value::Float(number) = value { Some(number) } else { None };
+        let entry = families.entry(format!("{family} {} {}", text("metric_type"), text("unit"))).or_default();
+        entry.0 += 1;
+        entry.1 += usize::from(number(sample.values[1]).is_some());
+        entry.2 += usize::from(sample.since.is_some());
+        entry.3 += number(sample.values[0]).filter(|number| number.is_finite()).unwrap_or(0.0);
     }
+    let mut text = String::new();
+    for (family, (series, counters, with_since, sum)) in families {
+        let _ = writeln!(text, "  {family} series={series} counters={counters} since={with_since} sum={sum}");
+    }
+    text
+}
+
+#[tokio::test]
+async fn every_recorded_page_is_read_whole_and_as_expected() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let here = std::fs::read_dir(fixtures.join("prometheus")).unwrap();
+    let here = here.map(|entry| format!("prometheus/{}", entry.unwrap().file_name().display()));
+    for page in here.filter(|page| !page.ends_with("expect.txt")) {
+        assert!(RECORDED.contains(&page.as_str()), "{page} has no expectation");
+    }
+    let mut text = String::new();
+    for page in RECORDED {
+        let _ = writeln!(text, "{page}");
+        let body = std::fs::read_to_string(fixtures.join(page)).unwrap();
+        text.push_str(&understood(body, page.ends_with(".openmetrics")).await);
+    }
+    let expected = fixtures.join("prometheus/expect.txt");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&expected, &text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&expected).unwrap_or_default();
+    for (given, expected) in text.lines().zip(expected.lines()) {
+        assert_eq!(given, expected, "UPDATE=1 writes expect.txt anew");
+    }
+    assert_eq!(text.lines().count(), expected.lines().count(), "UPDATE=1 writes expect.txt anew");
 }
 
 #[tokio::test]

@@ -1,8 +1,7 @@
 //! Reads pages of the Prometheus text format (0.0.4) and of OpenMetrics (1.0), line by line. Pure.
 //!
-//! A line that is malformed is named and left out, the rest is read all the same. No parser of others is used: those
-//! that are published split labels at commas inside of quotes and drop what they do not understand without a word,
-//! give up a whole page for one line, or stand under a licence that this program cannot take in.
+//! A line that is malformed is named and left out, the rest is read all the same. ARCHITECTURE.md says why no parser of
+//! others is used.
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::kinds::SWARM_SERVICE;
 use super::wire::{Service, Task};
 use crate::model::{AttributeValue, Event, Identity, Severity, TargetName, Timestamp};
-use crate::source::docker::wire_time;
+use crate::source::wire::rfc3339;
 
 /// Failed tasks that are remembered so that each is told once; a swarm keeps five a slot.
 const TASKS_KNOWN_MAX: usize = 100_000;
@@ -65,7 +65,7 @@ fn event(target: &TargetName, host: &str, service: &str, task: &Task, at: Timest
     }
     let why = task.status.err.as_deref().unwrap_or("no reason given");
     Event {
-        at: task.status.timestamp.as_deref().and_then(wire_time).unwrap_or(at),
+        at: task.status.timestamp.as_deref().and_then(rfc3339).unwrap_or(at),
         severity: Severity::Warning,
         event_type: "task_failed",
         kind: Some(SWARM_SERVICE.name),

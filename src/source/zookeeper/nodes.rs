@@ -18,6 +18,9 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long all of the reading may take: it comes before the masters are asked, within the same visit.
 const READING_MAX: Duration = Duration::from_secs(3);
 
+/// The share of a visit that it may take at most, so that masters that are known are asked also without ZooKeeper.
+const READING_SHARE: u32 = 3;
+
 /// What the nodes of masters are called.
 const PREFIX: &str = "json.info_";
 
@@ -72,7 +75,8 @@ impl Nodes {
     /// # Errors
     /// When the servers do not answer in time, or the directory cannot be read.
     pub(crate) async fn masters(&mut self, deadline: Instant) -> Result<Vec<MasterNode>, Failure> {
-        let until = deadline.min(Instant::now() + READING_MAX);
+        let now = Instant::now();
+        let until = now + READING_MAX.min(deadline.saturating_duration_since(now) / READING_SHARE);
         match timeout_at(until, self.read()).await {
             Ok(Ok(masters)) => Ok(masters),
             Ok(Err(error)) => {

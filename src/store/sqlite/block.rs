@@ -68,7 +68,7 @@ impl fmt::Display for Damage {
     }
 }
 
-fn damage<T>(what: impl Into<String>) -> Result<T, Damage> {
+pub(super) fn damage<T>(what: impl Into<String>) -> Result<T, Damage> {
     Err(Damage(what.into()))
 }
 
@@ -119,8 +119,21 @@ impl Layout {
         Ok(Layout::new(text.lines().map(column).collect::<Result<_, _>>()?))
     }
 
+    /// Names and sorts, in order.
+    pub(super) fn columns(&self) -> &[(String, Holds)] {
+        &self.columns
+    }
+
+    /// CRC-32 of the layout's text and of bytes that are laid out so.
+    pub(super) fn checksum(&self, bytes: &[u8]) -> u32 {
+        let mut crc = Crc::new();
+        crc.update(self.text.as_bytes());
+        crc.update(bytes);
+        crc.sum()
+    }
+
     /// Where a column is, by its stored name.
-    fn position(&self, stored: &str) -> Option<usize> {
+    pub(super) fn position(&self, stored: &str) -> Option<usize> {
         self.columns.iter().position(|(name, _)| name == stored)
     }
 }
@@ -141,6 +154,23 @@ impl Samples {
     pub(super) fn new(kind: &Kind, columns: &[usize]) -> Samples {
         let known = columns.iter().filter_map(|index| kind.columns.get(*index));
         Samples { columns: known.map(|column| nulls(column.repr, 0)).collect(), ..Samples::default() }
+    }
+
+    /// No samples yet, with room for so many.
+    pub(super) fn with_capacity(kind: &Kind, columns: &[usize], capacity: usize) -> Samples {
+        let mut samples = Samples::new(kind, columns);
+        samples.at.reserve_exact(capacity);
+        samples.since.reserve_exact(capacity);
+        samples.interval_ms.reserve_exact(capacity);
+        samples.clock_offset_ms.reserve_exact(capacity);
+        samples.poll.reserve_exact(capacity);
+        for column in &mut samples.columns {
+            match column {
+                ColumnValues::Int(values) => values.reserve_exact(capacity),
+                ColumnValues::Float(values) => values.reserve_exact(capacity),
+            }
+        }
+        samples
     }
 
     pub(super) fn len(&self) -> usize {
@@ -285,16 +315,9 @@ pub(super) fn encode(layout: &Layout, samples: &Samples) -> Result<Vec<u8>, Dama
         put_varint(&mut block, *length as u64);
     }
     block.append(&mut all);
-    let checksum = checksum(layout, &block);
+    let checksum = layout.checksum(&block);
     block.extend_from_slice(&checksum.to_le_bytes());
     Ok(block)
-}
-
-fn checksum(layout: &Layout, bytes: &[u8]) -> u32 {
-    let mut crc = Crc::new();
-    crc.update(layout.text.as_bytes());
-    crc.update(bytes);
-    crc.sum()
 }
 
 /// A block whose checksum is right, taken apart but not decoded.
@@ -320,7 +343,7 @@ pub(super) fn open<'a>(layout: &'a Layout, block: &'a [u8]) -> Result<Opened<'a>
     let Some((body, stored)) = block.split_last_chunk::<CHECKSUM_BYTES>() else {
         return damage(format!("a block of {} bytes", block.len()));
     };
-    if checksum(layout, body) != u32::from_le_bytes(*stored) {
+    if layout.checksum(body) != u32::from_le_bytes(*stored) {
         return damage("its checksum is wrong");
     }
     let mut bytes = Bytes::new(body);

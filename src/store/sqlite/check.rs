@@ -1,7 +1,7 @@
 //! Whether a file is sound: what SQLite says, then what this program promises of its own tables.
 //!
-//! Blocks and attribute sets carry checksums, indexes repeat what is in their tables, blocks repeat what is in their
-//! polls: what is changed there is noticed. A number in a row that is not sealed yet has no second witness. Everything is
+//! Samples and attribute sets carry checksums, indexes repeat what is in their tables, blocks repeat what is in their
+//! polls: what is changed there is noticed. Other numbers of a poll or an event have no second witness. Everything is
 //! looked at in one read transaction, so a recorder may go on writing. Reads on after a fault: one is seldom alone.
 //! Must not know: how any of it is mended.
 
@@ -12,14 +12,15 @@ use rusqlite::{Connection, Row, named_params};
 
 use super::block::{self, Damage, Layout, Samples};
 use super::codec;
-use super::queries::{self, fill};
+use super::queries;
 use super::read::During;
-use super::sealed::Sealed;
 use super::windows::{ENTITIES_END, block_start_ms, bounded};
 use super::{FILE_ID, migrations, retention};
 use crate::model::event::EVENT_TYPES;
 use crate::model::{Kind, Severity, Timestamp};
 use crate::store::{CheckReport, Progress, StoreError};
+
+mod journal;
 
 const OPERATION: &str = "check the file";
 
@@ -60,9 +61,7 @@ pub(super) fn run(
     part(&mut report, "attributes", |report| attribute_sets(connection, report));
     part(&mut report, "polls", |report| poll_texts(connection, report));
     part(&mut report, "events", |report| events(connection, report));
-    for kind in kinds {
-        part(&mut report, kind.name, |report| rows(connection, kind, report));
-    }
+    part(&mut report, "the journal", |report| journal::check(connection, kinds, report));
     let mut stopped = None;
     part(&mut report, "blocks", |report| {
         blocks(connection, kinds, report, &mut |done, whole| match step("blocks", done, whole) {
@@ -252,28 +251,19 @@ fn events(connection: &Connection, report: &mut CheckReport) -> rusqlite::Result
     Ok(())
 }
 
-/// What is still rows: each found by its reader, and none a second time in a block.
-fn rows(connection: &Connection, kind: &'static Kind, report: &mut CheckReport) -> rusqlite::Result<()> {
-    let all: Vec<usize> = (0..kind.columns.len()).collect();
-    let count = fill(queries::CHECK_ROWS_COUNTED, kind, &[]);
-    let count = connection.query_row(&count, [], |row| number(row, 0))?;
-    report.row_samples = report.row_samples.saturating_add(count);
-    let mut statement = connection.prepare(&fill(queries::CHECK_ROWS, kind, &all))?;
-    let mut faults = statement.query(named_params! {":kind": kind.name})?;
-    while let Some(row) = faults.next()? {
-        let (poll, entity): (i64, i64) = (row.get(0)?, row.get(1)?);
-        report.fault(format!("{} sample of entity {entity} by poll {poll}: no reader finds it", kind.name));
-    }
-    let mut statement = connection.prepare(&fill(queries::CHECK_ROWS_UNDER_BLOCKS, kind, &all))?;
-    let mut under = statement.query([])?;
-    while let Some(row) = under.next()? {
-        let (entity, at_ms): (i64, i64) = (row.get(0)?, row.get(1)?);
-        // What cannot be decoded is told with the blocks.
-        if matches!(Sealed::new(connection, kind, entity, &[])?.has(at_ms), Ok(true)) {
-            report.fault(format!("{} sample of entity {entity} at {at_ms} ms: a row, and in a block too", kind.name));
+/// The layouts of blocks and pieces.
+fn layouts(connection: &Connection, report: &mut CheckReport) -> rusqlite::Result<HashMap<i64, Layout>> {
+    let mut layouts = HashMap::new();
+    let mut statement = connection.prepare(queries::BLOCK_LAYOUTS_ALL)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        match Layout::parse(&row.get::<_, String>(1)?) {
+            Ok(layout) => drop(layouts.insert(id, layout)),
+            Err(damage) => report.fault(format!("layout {id}: {damage}")),
         }
     }
-    Ok(())
+    Ok(layouts)
 }
 
 /// A block's row, without its body.
@@ -296,16 +286,7 @@ fn blocks(
     progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
 ) -> rusqlite::Result<()> {
     let whole = connection.query_row(queries::CHECK_COUNTS, [], |row| number(row, 4))?;
-    let mut layouts = HashMap::new();
-    let mut statement = connection.prepare(queries::BLOCK_LAYOUTS_ALL)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let id: i64 = row.get(0)?;
-        match Layout::parse(&row.get::<_, String>(1)?) {
-            Ok(layout) => drop(layouts.insert(id, layout)),
-            Err(damage) => report.fault(format!("layout {id}: {damage}")),
-        }
-    }
+    let layouts = layouts(connection, report)?;
     let kept_from_ms = retention::samples_kept_from(connection)?.map_or(i64::MIN, Timestamp::ms);
     let mut polls = Polls::default();
     let mut statement = connection.prepare(queries::CHECK_BLOCKS)?;

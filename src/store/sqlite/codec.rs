@@ -1,16 +1,13 @@
-//! How values are written into columns and read back: identities, attributes, details, floats.
+//! How values are written into columns and read back: identities, attributes, details.
 //!
 //! What is written reads back equal. Must not know: tables and statements.
 
 use std::collections::BTreeMap;
 
-use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
+use rusqlite::types::ValueRef;
 use serde_json::{Map, Value as Json};
 
-use crate::model::{AttributeType, AttributeValue, Attributes, Column, Identity, Kind, Repr, Timestamp, Value};
-
-/// How a NaN is written: SQLite would make NULL of it.
-const NAN: &str = "NaN";
+use crate::model::{AttributeType, AttributeValue, Attributes, Identity, Kind, Timestamp};
 
 /// An identity as bytes that sort as identities do: see the table `entity`.
 pub(super) fn encode_identity(identity: &Identity) -> Vec<u8> {
@@ -193,22 +190,12 @@ pub(super) fn hash(body: &str) -> i64 {
     i64::from_ne_bytes(hash.to_ne_bytes())
 }
 
-/// A sample's value as its column keeps it: what does not fit is as not reported.
-pub(super) fn encode_value(column: &Column, value: Value) -> ToSqlOutput<'static> {
-    match (column.repr, value) {
-        (_, Value::Null) | (Repr::Integer { .. }, Value::Float(_)) => ToSqlOutput::Owned(SqlValue::Null),
-        (_, Value::Int(value)) => ToSqlOutput::Owned(SqlValue::Integer(value)),
-        (Repr::Float, Value::Float(value)) if value.is_nan() => ToSqlOutput::Borrowed(ValueRef::Text(NAN.as_bytes())),
-        (Repr::Float, Value::Float(value)) => ToSqlOutput::Owned(SqlValue::Real(value)),
-    }
-}
-
-/// A whole number of a column of whole numbers.
+/// A whole number as samples in rows kept it.
 pub(super) fn decode_int(stored: ValueRef<'_>) -> Option<i64> {
     if let ValueRef::Integer(value) = stored { Some(value) } else { None }
 }
 
-/// A number of a column of floats.
+/// A float as samples in rows kept it: SQLite would have made NULL of a NaN, so a text stands for it.
 #[expect(clippy::cast_precision_loss, reason = "a float column holds floats; a whole number in it is read as one")]
 pub(super) fn decode_float(stored: ValueRef<'_>) -> Option<f64> {
     match stored {

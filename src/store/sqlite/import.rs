@@ -18,13 +18,16 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params}
 
 use self::polls::{Gaps, Polls, Taken};
 use self::versions::{Neighbours, Versions};
-use super::block::{Damage, Layout, SAMPLES_MAX, Samples};
-use super::queries::{self, KindQueries};
+use super::block::{Damage, SAMPLES_MAX, Samples};
+use super::journal::Journal;
+use super::layouts::KindLayout;
+use super::packed::Packed;
+use super::queries;
 use super::read::{self, During, SightingRow};
 use super::sealed::Sealed;
 use super::windows::{Windows, block_start_ms, bounded};
 use super::write::Writer;
-use super::{FILE_ID, codec, retention, samples, seal};
+use super::{FILE_ID, codec, retention, samples};
 use crate::model::{ColumnValues, Identity, Kind, Sample, TargetName, Timestamp, Value};
 use crate::store::{ForeignSample, Import, Imported, StoreError, drawn_id};
 
@@ -39,18 +42,18 @@ const AROUND_MS: i64 = 3_600_000;
 /// See [`crate::store::Store::import`].
 pub(super) fn run(
     writer: &mut Writer,
-    kinds: &HashMap<&'static str, KindQueries>,
+    kinds: &HashMap<&'static str, KindLayout>,
     windows: &Windows,
     import: &Import<'_>,
     mut samples: Vec<ForeignSample>,
 ) -> Result<Imported, StoreError> {
-    let queries = kinds.get(import.kind.name).ok_or_else(|| {
+    let layout = kinds.get(import.kind.name).ok_or_else(|| {
         read::damaged(OPERATION, format!("kind {} is not one that the store was opened for", import.kind.name))
     })?;
     writer.forget();
     let transaction = writer.connection.transaction_with_behavior(TransactionBehavior::Immediate).during(OPERATION)?;
     samples.sort_by(|left, right| (&left.identity, left.sample.at).cmp(&(&right.identity, right.sample.at)));
-    let mut batch = Batch::open(&transaction, queries, windows, import).during(OPERATION)?;
+    let mut batch = Batch::open(&transaction, layout, windows, import).during(OPERATION)?;
     let groups = batch.group(&samples).during(OPERATION)?;
     for group in &groups {
         let of_entity = samples.get(group.positions.clone()).unwrap_or_default();
@@ -79,10 +82,9 @@ struct Group {
 
 struct Batch<'a> {
     connection: &'a Connection,
-    queries: &'a KindQueries,
+    layout: &'a KindLayout,
     windows: &'a Windows,
     import: &'a Import<'a>,
-    layout: Layout,
     columns: Vec<usize>,
     kept_from_ms: i64,
     last_poll: i64,
@@ -100,7 +102,7 @@ struct Brought {
 impl<'a> Batch<'a> {
     fn open(
         connection: &'a Connection,
-        queries: &'a KindQueries,
+        layout: &'a KindLayout,
         windows: &'a Windows,
         import: &'a Import<'a>,
     ) -> rusqlite::Result<Batch<'a>> {
@@ -108,10 +110,9 @@ impl<'a> Batch<'a> {
             connection.prepare_cached(queries::POLL_NEWEST_ID)?.query_row([], |row| row.get(0))?;
         Ok(Batch {
             connection,
-            queries,
+            layout,
             windows,
             import,
-            layout: Layout::of(import.kind),
             columns: (0..import.kind.columns.len()).collect(),
             kept_from_ms: retention::samples_kept_from(connection)?.map_or(i64::MIN, Timestamp::ms),
             last_poll: newest.unwrap_or(0).max(retention::newest_deleted_poll(connection)?),
@@ -272,7 +273,7 @@ impl<'a> Batch<'a> {
         let mut used: HashSet<i64> = old.iter().flat_map(|(_, samples)| samples.poll.iter().copied()).collect();
         if group.entity.is_some() {
             let around = (window.start_ms.saturating_sub(AROUND_MS), window.end_ms.saturating_add(AROUND_MS));
-            for (row_at, poll) in samples::row_times(self.connection, self.queries, entity, around)? {
+            for (row_at, poll) in samples::unsealed_times(self.connection, self.import.kind, entity, around)? {
                 at.insert(row_at);
                 used.insert(poll);
             }
@@ -307,10 +308,11 @@ impl<'a> Batch<'a> {
         let (Some(first), Some(last)) = (fresh.first(), fresh.last()) else { return Ok(()) };
         brought.first = brought.first.or(Some((first.1, first.0.at.ms())));
         brought.last = Some((last.1, last.0.at.ms()));
+        let mut packed = Packed::default();
         let mut whole = self.samples(&fresh);
         for (id, samples) in old {
             whole.append(&mut samples.as_ref().clone());
-            self.connection.prepare_cached(queries::BLOCK_DELETE)?.execute(named_params! {":id": id})?;
+            packed.replace(id);
         }
         whole.sort();
         if whole.len() > SAMPLES_MAX {
@@ -321,16 +323,8 @@ impl<'a> Batch<'a> {
             );
             return Err(Damage(message).into());
         }
-        let (start_ms, end_ms) = (window.start_ms, window.end_ms);
-        seal::insert(
-            self.connection,
-            self.import.kind,
-            &self.layout,
-            entity,
-            (start_ms, end_ms),
-            window.is_merged,
-            &whole,
-        )
+        packed.put(self.layout, entity, (window.start_ms, window.end_ms), window.is_merged, &whole)?;
+        packed.keep(self.connection, &self.layout.layout)
     }
 
     /// Samples as columns.
@@ -425,10 +419,11 @@ impl Kept<'_, '_> {
         if !self.is_known {
             return Ok(None);
         }
-        let (connection, queries) = (self.batch.connection, self.batch.queries);
-        let sealed = Sealed::new(connection, self.batch.import.kind, self.entity, &[])?;
+        let (connection, kind) = (self.batch.connection, self.batch.import.kind);
+        let journal = Journal::new(connection, kind, &[]);
+        let sealed = Sealed::new(connection, kind, self.entity, &[])?;
         let mut oldest = sealed.at_or_after(from_ms, None)?.and_then(|found| found.at.first().copied());
-        for track in samples::tracks(connection, queries, self.entity)? {
+        for track in samples::tracks(&journal, connection, kind, self.entity)? {
             if let Some(found) = track.at_or_after(from_ms)? {
                 oldest = Some(oldest.map_or(found.at_ms, |oldest| oldest.min(found.at_ms)));
             }

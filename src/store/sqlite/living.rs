@@ -7,7 +7,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::codec;
-use super::queries::{self, KindQueries};
+use super::journal::Journal;
+use super::piece::Row;
+use super::queries;
 use super::read::{self, SightingRow};
 use super::samples;
 use super::sealed::Sealed;
@@ -39,6 +41,15 @@ enum NewestAt {
 }
 
 type Fingerprint = (i64, usize);
+
+/// What a poll's naming of an entity means.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Listing {
+    /// The target did not list it before.
+    pub(super) is_new: bool,
+    /// The same poll named it already.
+    pub(super) is_again: bool,
+}
 
 #[derive(Debug)]
 struct Sighting {
@@ -95,54 +106,47 @@ impl Living {
     }
 
     /// The time of its newest sample, from the file where it is not remembered.
-    fn newest_at(&mut self, connection: &Connection, queries: &KindQueries) -> rusqlite::Result<Option<i64>> {
+    fn newest_at(&mut self, connection: &Connection, kind: &'static Kind) -> rusqlite::Result<Option<i64>> {
         if let NewestAt::Read(newest_at) = self.newest_at {
             return Ok(newest_at);
         }
-        let mut newest_at = Sealed::new(connection, queries.kind, self.id, &[])?.newest_at()?;
-        for track in samples::tracks(connection, queries, self.id)? {
-            newest_at = newest_at.max(track.before(i64::MAX)?.map(|found| found.at_ms));
+        let mut newest_at = Sealed::new(connection, kind, self.id, &[])?.newest_at()?;
+        let journal = Journal::new(connection, kind, &[]);
+        for track in samples::tracks(&journal, connection, kind, self.id)? {
+            newest_at = newest_at.max(track.before(i64::MAX)?.map(|one| one.at_ms));
         }
         self.newest_at = NewestAt::Read(newest_at);
         Ok(newest_at)
     }
 
-    /// Keeps a sample, unless one of its time is there. Says whether it did.
-    pub(super) fn insert_sample(
+    /// Takes a sample, unless one of its time is there: what is to be kept of it.
+    pub(super) fn take_sample<'a>(
         &mut self,
         connection: &Connection,
-        insert: &mut rusqlite::CachedStatement<'_>,
-        queries: &KindQueries,
+        kind: &'static Kind,
         visit: Visit<'_>,
-        sample: &Sample,
-    ) -> rusqlite::Result<bool> {
+        sample: &'a Sample,
+    ) -> rusqlite::Result<Option<Row<'a>>> {
         let at_ms = sample.at.ms();
-        let newest_at = self.newest_at(connection, queries)?;
+        let newest_at = self.newest_at(connection, kind)?;
         if self.sampled_by == visit.poll {
-            return Ok(false);
+            return Ok(None);
         }
         if newest_at.is_some_and(|newest_at| at_ms <= newest_at) {
-            if Sealed::new(connection, queries.kind, self.id, &[])?.has(at_ms)? {
-                return Ok(false);
+            if Sealed::new(connection, kind, self.id, &[])?.has(at_ms)? {
+                return Ok(None);
             }
-            for track in samples::tracks(connection, queries, self.id)? {
+            let journal = Journal::new(connection, kind, &[]);
+            for track in samples::tracks(&journal, connection, kind, self.id)? {
                 if track.has(at_ms)? {
-                    return Ok(false);
+                    return Ok(None);
                 }
             }
         }
-        insert.raw_bind_parameter(1, visit.poll)?;
-        insert.raw_bind_parameter(2, self.id)?;
-        insert.raw_bind_parameter(3, at_ms)?;
-        insert.raw_bind_parameter(4, sample.since.map(Timestamp::ms))?;
-        for (index, column) in queries.kind.columns.iter().enumerate() {
-            let value = sample.values.get(index).copied().unwrap_or_default();
-            insert.raw_bind_parameter(index + 5, codec::encode_value(column, value))?;
-        }
-        insert.raw_execute()?;
         self.sampled_by = visit.poll;
         self.newest_at = NewestAt::Read(newest_at.max(Some(at_ms)));
-        Ok(true)
+        let since_ms = sample.since.map(Timestamp::ms);
+        Ok(Some(Row { entity: self.id, at_ms, since_ms, values: &sample.values }))
     }
 
     /// The targets that list it.
@@ -155,20 +159,20 @@ impl Living {
         self.sightings.iter().any(|sighting| sighting.target == visit.target_id && sighting.listed_by == visit.poll)
     }
 
-    /// A good poll lists it. Says whether the target did not list it before.
+    /// A good poll lists it.
     pub(super) fn list(
         &mut self,
         connection: &Connection,
-        queries: &KindQueries,
+        kind: &'static Kind,
         visit: Visit<'_>,
         seen: &Observation,
         is_sampled: bool,
-    ) -> rusqlite::Result<bool> {
+    ) -> rusqlite::Result<Listing> {
         let ended_ms = seen.ended.map(Timestamp::ms);
         if self.ended_ms != ended_ms {
             self.set_ended(connection, ended_ms)?;
         }
-        let newest_at = if seen.sample.is_none() { self.newest_at(connection, queries)? } else { None };
+        let newest_at = if seen.sample.is_none() { self.newest_at(connection, kind)? } else { None };
         let from_ms = seen.sample.as_ref().map_or(visit.started_ms, |sample| visit.started_ms.min(sample.at.ms()));
         let turn = self.sightings.len();
         let position = self.sightings.iter().position(|sighting| sighting.target == visit.target_id);
@@ -177,10 +181,10 @@ impl Living {
             self.sightings.push(Sighting::new(visit, from_ms));
         }
         let position = position.unwrap_or(turn);
-        let Some(sighting) = self.sightings.get_mut(position) else { return Ok(false) };
-        sighting.listed_by = visit.poll;
+        let Some(sighting) = self.sightings.get_mut(position) else { return Ok(Listing::default()) };
         is_changed |= sighting.unlisted.take().is_some();
-        let is_newly_listed = is_changed;
+        let listing = Listing { is_new: is_changed, is_again: sighting.listed_by == visit.poll && !is_changed };
+        sighting.listed_by = visit.poll;
         is_changed |= lower(&mut sighting.first_seen_ms, visit.started_ms);
         is_changed |= lower(&mut sighting.seen_from_ms, from_ms);
         if let Some(sample) = seen.sample.as_ref().filter(|_| is_sampled) {
@@ -200,14 +204,14 @@ impl Living {
         if is_changed {
             sighting.save(connection, self.id, position)?;
         }
-        Ok(is_newly_listed)
+        Ok(listing)
     }
 
     /// A good poll with a complete list took place. Says whether no target lists the entity any more.
     pub(super) fn unlist(
         &mut self,
         connection: &Connection,
-        queries: &KindQueries,
+        kind: &'static Kind,
         visit: Visit<'_>,
         reach: Reach,
     ) -> rusqlite::Result<bool> {
@@ -215,7 +219,7 @@ impl Living {
             sighting.target == visit.target_id && sighting.unlisted.is_none() && sighting.listed_by != visit.poll
         });
         let Some(position) = absent else { return Ok(false) };
-        let newest_at = self.newest_at(connection, queries)?;
+        let newest_at = self.newest_at(connection, kind)?;
         if let Some(sighting) = self.sightings.get_mut(position) {
             sighting.unlisted = Some(reach);
             sighting.stop_sampling(newest_at);

@@ -2,8 +2,10 @@
 //!
 //! Files are only ever added: what landed never changes, so that every file in the field can be led to today's schema.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction};
 use rusqlite_migration::{M, Migrations};
+
+mod rows;
 
 /// All steps by file name, in order; a database's `user_version` counts those that it has.
 pub(super) const STEPS: &[(&str, &str)] = &[
@@ -18,8 +20,13 @@ pub(super) const STEPS: &[(&str, &str)] = &[
     ("0009_add_registry_kinds", include_str!("../../../migrations/0009_add_registry_kinds.sql")),
     ("0010_add_swarm_kinds", include_str!("../../../migrations/0010_add_swarm_kinds.sql")),
     ("0011_create_blocks", include_str!("../../../migrations/0011_create_blocks.sql")),
-    ("0012_create_rollups", include_str!("../../../migrations/0012_create_rollups.sql")),
+    ("0012_add_container_process", include_str!("../../../migrations/0012_add_container_process.sql")),
+    (CREATE_JOURNAL, include_str!("../../../migrations/0013_create_journal.sql")),
+    ("0014_create_rollups", include_str!("../../../migrations/0014_create_rollups.sql")),
 ];
+
+/// The step after which rows of samples move into the journal.
+const CREATE_JOURNAL: &str = "0013_create_journal";
 
 /// The version that these steps lead to.
 pub(super) fn version_of(steps: &[(&str, &str)]) -> i64 {
@@ -28,12 +35,19 @@ pub(super) fn version_of(steps: &[(&str, &str)]) -> i64 {
 
 /// Leads a database to the newest version, a transaction a step.
 pub(super) fn apply(connection: &mut Connection, steps: &[(&str, &str)]) -> rusqlite_migration::Result<()> {
-    let migrations = Migrations::new(steps.iter().map(|(_, sql)| M::up(sql)).collect());
+    let migrations = Migrations::new(steps.iter().map(|(name, sql)| step(name, sql)).collect());
     let applied = usize::from(migrations.current_version(connection)?);
     for version in applied..steps.len() {
         migrations.to_version(connection, version + 1)?;
     }
     Ok(())
+}
+
+fn step<'a>(name: &str, sql: &'a str) -> M<'a> {
+    if name == CREATE_JOURNAL {
+        return M::up_with_hook(sql, |transaction: &Transaction<'_>| Ok(rows::move_all(transaction)?));
+    }
+    M::up(sql)
 }
 
 #[cfg(test)]

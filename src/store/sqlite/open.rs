@@ -20,6 +20,15 @@ const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 /// Statements kept prepared by a connection: all of `queries/`, and those of the kinds that are read at a time.
 const PREPARED_STATEMENTS_MAX: usize = 256;
 
+/// Pages of the write-ahead log at which an append moves them into the file itself, 64 MiB: upkeep does so long before, and
+/// where nobody calls it the log must not grow for ever.
+const LOG_PAGES_MAX: i64 = 16_384;
+
+/// Bytes that the log keeps once all of it is in the file: what a busy minute writes.
+const LOG_BYTES_KEPT: i64 = 16 << 20;
+
+const WRITABLE: &str = "it must be writable, and so must its directory";
+
 /// The first bytes of every SQLite file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
@@ -57,9 +66,11 @@ pub(super) fn writer(path: &Path, steps: &[(&str, &str)]) -> Result<Opened, Stor
             }
             connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
             connection.pragma_update(None, "synchronous", "NORMAL")?;
+            connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?;
+            connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
             Ok(connection)
         })
-        .map_err(|cause| failed(path, "it must be writable, and so must its directory", cause))?;
+        .map_err(|cause| failed(path, WRITABLE, cause))?;
     migrations::apply(&mut connection, steps)
         .map_err(|cause| StoreError::Migrate { path: path.to_owned(), cause: Box::new(cause) })?;
     Ok(Opened { connection, lock })
@@ -83,6 +94,18 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
         Err(TryLockError::Error(error)) => Err(cannot(error)),
     }
+}
+
+/// Opens the file once more beside the connection that writes, for what that need not wait for.
+pub(super) fn beside_writer(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags)
+        .and_then(|connection| {
+            prepare(&connection)?;
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            Ok(connection)
+        })
+        .map_err(|cause| failed(path, WRITABLE, cause))
 }
 
 /// Refuses what a reader cannot read: besides what the recorder refuses, a missing file and an older schema.

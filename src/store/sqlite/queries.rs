@@ -1,14 +1,6 @@
 //! Every statement of the store: one file of `queries/` each, listed here once.
 //!
-//! Holes such as `{table}` are filled from kind descriptions and nothing else; values are bound. Must not know: who
-//! runs a statement, and when.
-
-use std::fmt::Write as _;
-
-use crate::model::Kind;
-
-#[cfg(test)]
-pub(super) use test_kinds::table_definition;
+//! Values are bound, never written into a statement. Must not know: who runs a statement, and when.
 
 /// Makes a constant of each file, and the list of them that tests hold against the directory.
 macro_rules! queries {
@@ -46,16 +38,15 @@ queries! {
     CHECK_BLOCKS_OVERLAPPING = "check_blocks_overlapping";
     CHECK_COUNTS = "check_counts";
     CHECK_ENTITIES_UNSEEN = "check_entities_unseen";
+    CHECK_ENTITY_KIND = "check_entity_kind";
     CHECK_EVENTS = "check_events";
     CHECK_IDENTITIES = "check_identities";
     CHECK_INTEGRITY = "check_integrity";
+    CHECK_JOURNAL = "check_journal";
     CHECK_POLL_TEXTS = "check_poll_texts";
     CHECK_POLLS = "check_polls";
     CHECK_POLLS_BETWEEN = "check_polls_between";
     CHECK_REFERENCES = "check_references";
-    CHECK_ROWS = "check_rows";
-    CHECK_ROWS_COUNTED = "check_rows_counted";
-    CHECK_ROWS_UNDER_BLOCKS = "check_rows_under_blocks";
     CHECK_SCHEMA = "check_schema";
     CHECK_SETS = "check_sets";
     CHECK_SIGHTINGS = "check_sightings";
@@ -74,11 +65,20 @@ queries! {
     EVENTS_DELETE_OLD = "events_delete_old";
     EVENTS_IN_RANGE = "events_in_range";
     FILE_REBUILD = "file_rebuild";
+    JOURNAL_DELETE = "journal_delete";
+    JOURNAL_DELETE_OF_POLL = "journal_delete_of_poll";
+    JOURNAL_INSERT = "journal_insert";
+    JOURNAL_OF_WINDOW = "journal_of_window";
+    JOURNAL_PLACES = "journal_places";
+    JOURNAL_REPLACE = "journal_replace";
     LOG_EMPTY = "log_empty";
     META_SET = "meta_set";
     META_VALUE = "meta_value";
     PAGES_COUNT = "pages_count";
     PAGES_GIVE_BACK = "pages_give_back";
+    PIECES_BACKWARDS = "pieces_backwards";
+    PIECES_FORWARDS = "pieces_forwards";
+    PIECES_WIDE = "pieces_wide";
     POLL_CHAIN_EXISTS = "poll_chain_exists";
     POLL_CHAIN_GOOD_AFTER = "poll_chain_good_after";
     POLL_CHAIN_GOOD_BEFORE = "poll_chain_good_before";
@@ -99,7 +99,6 @@ queries! {
     POLL_JOIN = "poll_join";
     POLL_NEWEST_ID = "poll_newest_id";
     POLL_OLDEST = "poll_oldest";
-    POLL_ROWS_FROM = "poll_rows_from";
     POLL_SAMPLED_OLDEST = "poll_sampled_oldest";
     POLL_UNSEALED_OLDEST = "poll_unsealed_oldest";
     POLL_VISITED_NEWEST = "poll_visited_newest";
@@ -107,7 +106,7 @@ queries! {
     POLLS_GOOD_AROUND = "polls_good_around";
     POLLS_IN_RANGE = "polls_in_range";
     POLLS_OLD = "polls_old";
-    POLLS_WITH_ROWS = "polls_with_rows";
+    POLLS_SEALED = "polls_sealed";
     ROLLUP_AT_OR_AFTER = "rollup_at_or_after";
     ROLLUP_AT_OR_BEFORE = "rollup_at_or_before";
     ROLLUP_DELETE = "rollup_delete";
@@ -126,23 +125,6 @@ queries! {
     ROLLUPS_DUE = "rollups_due";
     ROLLUPS_OF_WINDOW = "rollups_of_window";
     ROLLUPS_UNMERGED = "rollups_unmerged";
-    SAMPLE_AFTER = "sample_after";
-    SAMPLE_AFTER_IN_WIDE_POLLS = "sample_after_in_wide_polls";
-    SAMPLE_BEFORE = "sample_before";
-    SAMPLE_BEFORE_IN_WIDE_POLLS = "sample_before_in_wide_polls";
-    SAMPLE_EXISTS = "sample_exists";
-    SAMPLE_EXISTS_IN_WIDE_POLLS = "sample_exists_in_wide_polls";
-    SAMPLE_INSERT = "sample_insert";
-    SAMPLE_NEWEST_AMONG = "sample_newest_among";
-    SAMPLE_OF_POLL = "sample_of_poll";
-    SAMPLE_OLDEST_AMONG = "sample_oldest_among";
-    SAMPLE_OLDEST_OF_POLL = "sample_oldest_of_poll";
-    SAMPLES_DELETE = "samples_delete";
-    SAMPLES_DELETE_TO_ENTITY = "samples_delete_to_entity";
-    SAMPLES_ENTITIES_OF_POLL = "samples_entities_of_poll";
-    SAMPLES_IN_RANGE = "samples_in_range";
-    SAMPLES_IN_WIDE_POLLS = "samples_in_wide_polls";
-    SAMPLES_OF_POLL_TO_ENTITY = "samples_of_poll_to_entity";
     SIGHTING_SAVE = "sighting_save";
     SIGHTINGS_DELETE = "sightings_delete";
     SIGHTINGS_OF_ENTITY = "sightings_of_entity";
@@ -163,81 +145,9 @@ queries! {
     VERSIONS_NEWEST = "versions_newest";
     VERSIONS_OF_ENTITY = "versions_of_entity";
     VERSIONS_SUPERSEDED = "versions_superseded";
+    WAL_CHECKPOINT = "wal_checkpoint";
+    WAL_STATE = "wal_state";
 }
 
-/// The statements about one kind's samples, with the kind filled in.
-#[derive(Debug)]
-pub(super) struct KindQueries {
-    /// The kind.
-    pub(super) kind: &'static Kind,
-    pub(super) sample_insert: String,
-    pub(super) samples_delete: String,
-    pub(super) sample_before: String,
-    pub(super) sample_newest_among: String,
-    pub(super) sample_before_in_wide_polls: String,
-    pub(super) sample_after: String,
-    pub(super) sample_oldest_among: String,
-    pub(super) sample_after_in_wide_polls: String,
-    pub(super) sample_exists: String,
-    pub(super) sample_exists_in_wide_polls: String,
-    pub(super) samples_entities_of_poll: String,
-    pub(super) samples_of_poll_to_entity: String,
-    pub(super) samples_delete_to_entity: String,
-    pub(super) sample_oldest_of_poll: String,
-}
-
-impl KindQueries {
-    pub(super) fn new(kind: &'static Kind) -> Self {
-        let all: Vec<usize> = (0..kind.columns.len()).collect();
-        let fill = |text: &str| fill(text, kind, &all);
-        KindQueries {
-            kind,
-            sample_insert: fill(SAMPLE_INSERT),
-            samples_delete: fill(SAMPLES_DELETE),
-            sample_before: fill(SAMPLE_BEFORE),
-            sample_newest_among: fill(SAMPLE_NEWEST_AMONG),
-            sample_before_in_wide_polls: fill(SAMPLE_BEFORE_IN_WIDE_POLLS),
-            sample_after: fill(SAMPLE_AFTER),
-            sample_oldest_among: fill(SAMPLE_OLDEST_AMONG),
-            sample_after_in_wide_polls: fill(SAMPLE_AFTER_IN_WIDE_POLLS),
-            sample_exists: fill(SAMPLE_EXISTS),
-            sample_exists_in_wide_polls: fill(SAMPLE_EXISTS_IN_WIDE_POLLS),
-            samples_entities_of_poll: fill(SAMPLES_ENTITIES_OF_POLL),
-            samples_of_poll_to_entity: fill(SAMPLES_OF_POLL_TO_ENTITY),
-            samples_delete_to_entity: fill(SAMPLES_DELETE_TO_ENTITY),
-            sample_oldest_of_poll: fill(SAMPLE_OLDEST_OF_POLL),
-        }
-    }
-}
-
-/// The table that holds a kind's samples.
-pub(super) fn table_of(kind: &Kind) -> String {
-    format!("sample_{}", kind.name)
-}
-
-/// Fills the holes of a statement: `{table}`; of each column after a comma `{columns}` its name, `{selected}` its
-/// name in the table `s`, `{parameters}` its parameter, `{counted}` how many of it are not null. `columns` are positions in the kind's columns; unknown ones
-/// are left out.
-pub(super) fn fill(text: &str, kind: &Kind, columns: &[usize]) -> String {
-    let mut names = String::new();
-    let mut selected = String::new();
-    let mut parameters = String::new();
-    let mut counted = String::new();
-    for column in columns.iter().filter_map(|index| kind.columns.get(*index)) {
-        // Names of the description, quoted as SQL wants it; writing to a text cannot fail.
-        let _ = write!(names, ", \"{}\"", column.stored);
-        let _ = write!(selected, ", s.\"{}\"", column.stored);
-        let _ = write!(parameters, ", :{}", column.stored);
-        let _ = write!(counted, ", count(s.\"{}\")", column.stored);
-    }
-    text.replace("{table}", &table_of(kind))
-        .replace("{columns}", &names)
-        .replace("{selected}", &selected)
-        .replace("{parameters}", &parameters)
-        .replace("{counted}", &counted)
-}
-
-#[cfg(test)]
-mod test_kinds;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,9 @@
 //! Retention: what is older than its cutoff goes, in small transactions, and its pages go back to the file system.
 
-use std::collections::HashMap;
-
 use rusqlite::{Connection, TransactionBehavior, named_params};
 
 use super::living::delete_unused_set;
-use super::queries::{self, KindQueries};
+use super::queries;
 use super::read::{self, During};
 use super::rollup;
 use super::windows::{ENTITIES_END, block_id};
@@ -28,19 +26,15 @@ pub(super) const SAMPLES_KEPT_FROM: &str = "samples_kept_from_ms";
 pub(super) const POLL_DELETED_NEWEST: &str = "poll_deleted_newest";
 
 /// Blocks deleted in one step: some megabytes.
-const BLOCKS_PER_STEP: i64 = 200;
+const BLOCKS_PER_STEP: i64 = 100;
 
 /// See [`crate::store::Store::retain`].
-pub(super) fn step(
-    writer: &mut Writer,
-    kinds: &HashMap<&'static str, KindQueries>,
-    cutoffs: &Cutoffs,
-) -> Result<Retained, StoreError> {
+pub(super) fn step(writer: &mut Writer, cutoffs: &Cutoffs) -> Result<Retained, StoreError> {
     let connection = &mut writer.connection;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).during(OPERATION)?;
     let mut retained = Retained::default();
     if let Some(cutoff) = cutoffs.samples {
-        retained.polls = delete_polls(&transaction, kinds, cutoff).during(OPERATION)?;
+        retained.polls = delete_polls(&transaction, cutoff).during(OPERATION)?;
         retained.more = retained.polls > 0;
         // What only old samples needed goes after the last of them.
         if !retained.more {
@@ -66,11 +60,7 @@ pub(super) fn step(
     Ok(retained)
 }
 
-fn delete_polls(
-    connection: &Connection,
-    kinds: &HashMap<&'static str, KindQueries>,
-    cutoff: Timestamp,
-) -> rusqlite::Result<u64> {
+fn delete_polls(connection: &Connection, cutoff: Timestamp) -> rusqlite::Result<u64> {
     let mut old: Vec<(i64, u64)> = Vec::new();
     let mut targets = connection.prepare_cached(queries::TARGETS_ALL)?;
     let targets = targets.query_map([], |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
@@ -93,9 +83,7 @@ fn delete_polls(
         if samples > 0 && samples + taken > SAMPLES_PER_STEP {
             break;
         }
-        for queries in kinds.values().filter(|_| taken > 0) {
-            connection.prepare_cached(&queries.samples_delete)?.execute(named_params! {":poll": poll})?;
-        }
+        connection.prepare_cached(queries::JOURNAL_DELETE_OF_POLL)?.execute(named_params! {":poll": poll})?;
         connection.prepare_cached(queries::POLL_DELETE)?.execute(named_params! {":poll": poll})?;
         samples += taken;
         deleted += 1;

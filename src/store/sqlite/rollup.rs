@@ -9,11 +9,9 @@
 //!
 //! Must not know: how hours are rolled up ([`crate::rollup`]); when it is called.
 
-use std::collections::HashMap;
-
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params};
 
-use super::queries::{self, KindQueries};
+use super::queries;
 use super::read::{self, During};
 use super::windows::{ENTITIES_END, Windows, block_id};
 use super::{codec, retention, samples};
@@ -62,7 +60,7 @@ struct Due {
 /// their samples. Gives the number of days, or nothing where there is nothing to do.
 pub(super) fn roll_step(
     connection: &mut Connection,
-    kinds: &HashMap<&'static str, KindQueries>,
+    kinds: &[&'static Kind],
     windows: &Windows,
     now: Timestamp,
     before: Option<Timestamp>,
@@ -101,7 +99,7 @@ fn due(connection: &Connection, ready_ms: i64) -> rusqlite::Result<Vec<Due>> {
 /// Rolls up a day of an entity, or puts it off. Gives the number of samples read; nothing where it is put off.
 fn roll_day(
     connection: &Connection,
-    kinds: &HashMap<&'static str, KindQueries>,
+    kinds: &[&'static Kind],
     due: &Due,
     settled_ms: i64,
     is_forced: bool,
@@ -113,7 +111,8 @@ fn roll_day(
             .and_then(|mut delete| delete.execute(named_params! {":entity": due.entity, ":day_ms": due.day_ms}))
             .during(OPERATION)
     };
-    let (Some(queries), Some(identity)) = (kinds.get(due.kind.as_str()), codec::decode_identity(&due.identity)) else {
+    let kind = kinds.iter().copied().find(|known| known.name == due.kind);
+    let (Some(kind), Some(identity)) = (kind, codec::decode_identity(&due.identity)) else {
         // A kind that is not recorded any more stays as it was left.
         done()?;
         return Ok(Some(0));
@@ -122,10 +121,9 @@ fn roll_day(
     let until_ms = day_end_ms.min(settled_ms.div_euclid(HOUR_MS).saturating_mul(HOUR_MS)).max(due.day_ms);
     let day = TimeRange::new(Timestamp::from_ms(due.day_ms), Timestamp::from_ms(until_ms));
     let Some(day) = day.filter(|day| !day.is_empty()) else { return later(connection, due, day_end_ms) };
-    let kind = queries.kind;
     let roller = Roller::new(kind, &(0..fields_count(kind)).collect::<Vec<_>>(), true);
     let fetch = Fetch { kind, identity: &identity, range: day, columns: roller.columns() };
-    let run = samples::run(connection, queries, &fetch).during(OPERATION)?;
+    let run = samples::run(connection, &fetch).during(OPERATION)?;
     let longest_ms = run.interval_ms.iter().copied().max().unwrap_or(0).saturating_mul(SETTLE_INTERVALS);
     if !run.has_after && !is_forced && day_end_ms.saturating_add(longest_ms) > settled_ms {
         return later(connection, due, day_end_ms.saturating_add(longest_ms));

@@ -2,56 +2,50 @@
 //!
 //! A poll row knows the oldest and the newest of its samples' times. All samples of an ordinary poll lie within
 //! [`SPAN_MS`] from its oldest, so those of a range are in polls that begin at most so much before it: one seek in
-//! `poll_sampled`, and one for each poll from there. The few polls that are wider have an index of their own. What a
-//! target saw of an entity bounds the walk to a neighbour. All of this is about samples that are still rows: polls whose
-//! samples are sealed are not in these indexes, and blocks are asked beside them. Must not know: who asks, and for what.
+//! `poll_sampled`, and one in the journal for each poll from there. The few polls that are wider have an index of their
+//! own. What a target saw of an entity bounds the walk to a neighbour. All of this is about samples in the journal: polls
+//! whose samples are sealed are not in these indexes, and blocks are asked beside them. Must not know: who asks, and for
+//! what.
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::block::Samples;
-use super::codec;
-use super::queries::{self, KindQueries};
+use super::journal::{Found, Journal};
+use super::queries;
 use super::read::{SightingRow, entity_id, sightings};
 use super::sealed::Sealed;
-use crate::model::{ColumnValues, Run, Timestamp};
+use crate::model::{Kind, Run, Timestamp};
 use crate::store::Fetch;
 
 /// How far apart the samples of an ordinary poll lie at most; `poll_sampled_wide` says the same. A visit is given less
 /// time than this, so that only wrong clocks lead beyond.
 const SPAN_MS: i64 = 60_000;
 
-/// A sample's time and the poll that took it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Found {
-    pub(super) at_ms: i64,
-    poll: i64,
-    at_min_ms: i64,
+/// The samples of one entity that one target took.
+pub(super) struct Track<'a> {
+    journal: &'a Journal<'a>,
+    kind: &'static Kind,
+    entity: i64,
+    target: i64,
+    /// No sample is older.
+    from_ms: i64,
+    /// No sample is newer.
+    until_ms: i64,
 }
 
-/// The samples of one entity that one target took.
+/// A sample found, with the columns that are read: the only one.
 #[derive(Debug)]
-pub(super) struct Track<'a> {
-    pub(super) connection: &'a Connection,
-    pub(super) queries: &'a KindQueries,
-    pub(super) entity: i64,
-    pub(super) target: i64,
-    /// No sample is older.
-    pub(super) from_ms: i64,
-    /// No sample is newer.
-    pub(super) until_ms: i64,
+pub(super) struct One {
+    pub(super) at_ms: i64,
+    samples: Samples,
 }
 
 impl<'a> Track<'a> {
     /// The track of a sighting; nothing where it never had a sample.
-    fn new(
-        connection: &'a Connection,
-        queries: &'a KindQueries,
-        entity: i64,
-        sighting: &SightingRow,
-    ) -> Option<Track<'a>> {
+    fn new(journal: &'a Journal<'a>, kind: &'static Kind, entity: i64, sighting: &SightingRow) -> Option<Track<'a>> {
         Some(Track {
-            connection,
-            queries,
+            journal,
+            kind,
             entity,
             target: sighting.target,
             from_ms: sighting.sample_from_ms?,
@@ -59,167 +53,167 @@ impl<'a> Track<'a> {
         })
     }
 
+    fn one(&self, found: &Found<'_>) -> One {
+        let mut samples = self.journal.no_samples(1);
+        found.push_to(&mut samples);
+        One { at_ms: found.at_ms, samples }
+    }
+
+    /// Walks through the pieces of polls whose samples begin in [`oldest_ms`, `newest_ms`].
+    fn walk(
+        &self,
+        sql: &str,
+        (oldest_ms, newest_ms): (i64, i64),
+        then: impl FnMut(i64, Option<&Found<'_>>) -> rusqlite::Result<bool>,
+    ) -> rusqlite::Result<()> {
+        let parameters = named_params! {
+            ":target": self.target, ":kind": self.kind.name, ":entity": self.entity, ":oldest_ms": oldest_ms,
+            ":newest_ms": newest_ms,
+        };
+        self.journal.walk(sql, parameters, self.entity, then)
+    }
+
+    /// Walks through the samples of [`from_ms`, `until_ms`) in polls that begin before `oldest_ms` and are wide.
+    fn walk_wide(
+        &self,
+        oldest_ms: i64,
+        (from_ms, until_ms): (i64, i64),
+        mut then: impl FnMut(&Found<'_>),
+    ) -> rusqlite::Result<()> {
+        let parameters = named_params! {
+            ":target": self.target, ":kind": self.kind.name, ":entity": self.entity, ":oldest_ms": oldest_ms,
+            ":from_ms": from_ms, ":until_ms": until_ms,
+        };
+        self.journal.walk(queries::PIECES_WIDE, parameters, self.entity, |_, found| {
+            if let Some(found) = found.filter(|found| (from_ms..until_ms).contains(&found.at_ms)) {
+                then(found);
+            }
+            Ok(true)
+        })
+    }
+
     /// The newest sample before an instant, however far.
-    pub(super) fn before(&self, before_ms: i64) -> rusqlite::Result<Option<Found>> {
+    pub(super) fn before(&self, before_ms: i64) -> rusqlite::Result<Option<One>> {
         let oldest_ms = self.from_ms.saturating_sub(SPAN_MS);
         let newest_ms = before_ms.saturating_sub(1).min(self.until_ms);
-        let first = self.find(
-            &self.queries.sample_before,
-            named_params! {
-                ":target": self.target, ":entity": self.entity, ":oldest_ms": oldest_ms, ":newest_ms": newest_ms,
-                ":before_ms": before_ms,
-            },
-        )?;
-        let mut best = first;
-        if let Some(first) = first {
-            let among = self.find(
-                &self.queries.sample_newest_among,
-                named_params! {
-                    ":target": self.target, ":entity": self.entity,
-                    ":oldest_ms": first.at_ms.saturating_sub(SPAN_MS), ":newest_ms": first.at_min_ms,
-                    ":before_ms": before_ms,
-                },
-            )?;
-            best = newer(best, among);
-        }
-        let wide = self.find(
-            &self.queries.sample_before_in_wide_polls,
-            named_params! {
-                ":target": self.target, ":entity": self.entity,
-                ":from_ms": best.map_or(i64::MIN, |best| best.at_ms.saturating_add(1)), ":before_ms": before_ms,
-            },
-        )?;
+        let mut best: Option<One> = None;
+        self.walk(queries::PIECES_BACKWARDS, (oldest_ms, newest_ms), |at_min_ms, found| {
+            // A poll that begins so early has none that is newer.
+            if best.as_ref().is_some_and(|best| at_min_ms < best.at_ms.saturating_sub(SPAN_MS)) {
+                return Ok(false);
+            }
+            let is_newer = |found: &&Found<'_>| best.as_ref().is_none_or(|best| found.at_ms > best.at_ms);
+            if let Some(found) = found.filter(|found| found.at_ms < before_ms).filter(is_newer) {
+                best = Some(self.one(found));
+            }
+            Ok(true)
+        })?;
+        let from_ms = best.as_ref().map_or(i64::MIN, |best| best.at_ms.saturating_add(1));
+        let mut wide: Option<One> = None;
+        self.walk_wide(i64::MAX, (from_ms, before_ms), |found| {
+            if wide.as_ref().is_none_or(|wide| found.at_ms > wide.at_ms) {
+                wide = Some(self.one(found));
+            }
+        })?;
         Ok(newer(best, wide))
     }
 
     /// The oldest sample at an instant or later, however far.
-    pub(super) fn at_or_after(&self, from_ms: i64) -> rusqlite::Result<Option<Found>> {
+    pub(super) fn at_or_after(&self, from_ms: i64) -> rusqlite::Result<Option<One>> {
         let oldest_ms = from_ms.max(self.from_ms).saturating_sub(SPAN_MS);
-        let first = self.find(
-            &self.queries.sample_after,
-            named_params! {
-                ":target": self.target, ":entity": self.entity, ":oldest_ms": oldest_ms, ":newest_ms": self.until_ms,
-                ":from_ms": from_ms,
-            },
-        )?;
-        let mut best = first;
-        if let Some(first) = first {
-            let among = self.find(
-                &self.queries.sample_oldest_among,
-                named_params! {
-                    ":target": self.target, ":entity": self.entity, ":oldest_ms": first.at_min_ms,
-                    ":newest_ms": first.at_ms.saturating_sub(1), ":from_ms": from_ms,
-                },
-            )?;
-            best = older(best, among);
-        }
-        let wide = self.find(
-            &self.queries.sample_after_in_wide_polls,
-            named_params! {
-                ":target": self.target, ":entity": self.entity, ":oldest_ms": oldest_ms, ":from_ms": from_ms,
-                ":until_ms": best.map_or(i64::MAX, |best| best.at_ms),
-            },
-        )?;
+        let mut best: Option<One> = None;
+        self.walk(queries::PIECES_FORWARDS, (oldest_ms, self.until_ms), |at_min_ms, found| {
+            // A poll that begins so late has none that is older.
+            if best.as_ref().is_some_and(|best| at_min_ms >= best.at_ms) {
+                return Ok(false);
+            }
+            let is_older = |found: &&Found<'_>| best.as_ref().is_none_or(|best| found.at_ms < best.at_ms);
+            if let Some(found) = found.filter(|found| found.at_ms >= from_ms).filter(is_older) {
+                best = Some(self.one(found));
+            }
+            Ok(true)
+        })?;
+        let until_ms = best.as_ref().map_or(i64::MAX, |best| best.at_ms);
+        let mut wide: Option<One> = None;
+        self.walk_wide(oldest_ms, (from_ms, until_ms), |found| {
+            if wide.as_ref().is_none_or(|wide| found.at_ms < wide.at_ms) {
+                wide = Some(self.one(found));
+            }
+        })?;
         Ok(older(best, wide))
     }
 
     /// Whether there is a sample of an instant.
     pub(super) fn has(&self, at_ms: i64) -> rusqlite::Result<bool> {
-        let exists = |sql: &str| {
-            self.connection.prepare_cached(sql)?.exists(named_params! {
-                ":target": self.target, ":entity": self.entity, ":oldest_ms": at_ms.saturating_sub(SPAN_MS),
-                ":at_ms": at_ms,
-            })
-        };
-        Ok(exists(&self.queries.sample_exists)? || exists(&self.queries.sample_exists_in_wide_polls)?)
+        let oldest_ms = at_ms.saturating_sub(SPAN_MS);
+        let mut has = false;
+        self.walk(queries::PIECES_FORWARDS, (oldest_ms, at_ms), |_, found| {
+            has |= found.is_some_and(|found| found.at_ms == at_ms);
+            Ok(!has)
+        })?;
+        if !has {
+            self.walk_wide(oldest_ms, (at_ms, at_ms.saturating_add(1)), |_| has = true)?;
+        }
+        Ok(has)
     }
 
-    fn find(&self, sql: &str, parameters: &[(&str, &dyn rusqlite::ToSql)]) -> rusqlite::Result<Option<Found>> {
-        self.connection
-            .prepare_cached(sql)?
-            .query_row(parameters, |row| Ok(Found { at_ms: row.get(0)?, poll: row.get(1)?, at_min_ms: row.get(2)? }))
-            .optional()
+    /// Adds the samples of [start, end).
+    fn inside(&self, (start_ms, end_ms): (i64, i64), samples: &mut Samples) -> rusqlite::Result<()> {
+        if self.from_ms >= end_ms || self.until_ms < start_ms {
+            return Ok(());
+        }
+        let oldest_ms = start_ms.saturating_sub(SPAN_MS);
+        self.walk(queries::PIECES_FORWARDS, (oldest_ms, end_ms.saturating_sub(1)), |_, found| {
+            if let Some(found) = found.filter(|found| (start_ms..end_ms).contains(&found.at_ms)) {
+                found.push_to(samples);
+            }
+            Ok(true)
+        })?;
+        self.walk_wide(oldest_ms, (start_ms, end_ms), |found| found.push_to(samples))
     }
 }
 
-fn newer(left: Option<Found>, right: Option<Found>) -> Option<Found> {
-    left.into_iter().chain(right).max_by_key(|found| found.at_ms)
+fn newer(left: Option<One>, right: Option<One>) -> Option<One> {
+    left.into_iter().chain(right).max_by_key(|one| one.at_ms)
 }
 
-fn older(left: Option<Found>, right: Option<Found>) -> Option<Found> {
-    left.into_iter().chain(right).min_by_key(|found| found.at_ms)
+fn older(left: Option<One>, right: Option<One>) -> Option<One> {
+    left.into_iter().chain(right).min_by_key(|one| one.at_ms)
 }
 
 /// The tracks of all targets that took samples of an entity.
 pub(super) fn tracks<'a>(
-    connection: &'a Connection,
-    queries: &'a KindQueries,
+    journal: &'a Journal<'a>,
+    connection: &Connection,
+    kind: &'static Kind,
     entity: i64,
 ) -> rusqlite::Result<Vec<Track<'a>>> {
     let sightings = sightings(connection, entity)?;
-    Ok(sightings.iter().filter_map(|sighting| Track::new(connection, queries, entity, sighting)).collect())
+    Ok(sightings.iter().filter_map(|sighting| Track::new(journal, kind, entity, sighting)).collect())
 }
 
-/// Takes all rows of a statement that selects time, since, interval, offset, poll and the columns.
-fn take(
-    samples: &mut Samples,
+/// Times and polls of an entity's samples in a range that are not sealed yet, in no order.
+pub(super) fn unsealed_times(
     connection: &Connection,
-    sql: &str,
-    parameters: &[(&str, &dyn rusqlite::ToSql)],
-) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(parameters)?;
-    while let Some(row) = rows.next()? {
-        samples.at.push(row.get(0)?);
-        samples.since.push(row.get(1)?);
-        samples.interval_ms.push(row.get(2)?);
-        samples.clock_offset_ms.push(row.get(3)?);
-        samples.poll.push(row.get(4)?);
-        take_columns(&mut samples.columns, row, 5)?;
-    }
-    Ok(())
-}
-
-/// Times and polls of an entity's samples in a range that are still rows, in no order.
-pub(super) fn row_times(
-    connection: &Connection,
-    queries: &KindQueries,
+    kind: &'static Kind,
     entity: i64,
-    (start_ms, end_ms): (i64, i64),
+    range: (i64, i64),
 ) -> rusqlite::Result<Vec<(i64, i64)>> {
-    let mut samples = Samples::new(queries.kind, &[]);
-    let tracks = tracks(connection, queries, entity)?;
-    for track in tracks.iter().filter(|track| track.from_ms < end_ms && track.until_ms >= start_ms) {
-        for sql in [queries::SAMPLES_IN_RANGE, queries::SAMPLES_IN_WIDE_POLLS] {
-            let parameters = named_params! {
-                ":target": track.target, ":entity": track.entity, ":oldest_ms": start_ms.saturating_sub(SPAN_MS),
-                ":from_ms": start_ms, ":until_ms": end_ms,
-            };
-            take(&mut samples, connection, &queries::fill(sql, queries.kind, &[]), parameters)?;
-        }
+    let journal = Journal::new(connection, kind, &[]);
+    let mut samples = journal.no_samples(0);
+    for track in tracks(&journal, connection, kind, entity)? {
+        track.inside(range, &mut samples)?;
     }
     Ok(samples.at.into_iter().zip(samples.poll).collect())
 }
 
-/// Takes a row's columns, which stand from a place on.
-pub(super) fn take_columns(columns: &mut [ColumnValues], row: &Row<'_>, from: usize) -> rusqlite::Result<()> {
-    for (index, values) in columns.iter_mut().enumerate() {
-        let stored = row.get_ref(index + from)?;
-        match values {
-            ColumnValues::Int(values) => values.push(codec::decode_int(stored)),
-            ColumnValues::Float(values) => values.push(codec::decode_float(stored)),
-        }
-    }
-    Ok(())
-}
-
 /// See [`crate::store::Store::read`].
-pub(super) fn run(connection: &Connection, queries: &KindQueries, fetch: &Fetch<'_>) -> rusqlite::Result<Run> {
+pub(super) fn run(connection: &Connection, fetch: &Fetch<'_>) -> rusqlite::Result<Run> {
     let range = fetch.range;
     let mut samples = Samples::new(fetch.kind, fetch.columns);
     let entity = entity_id(connection, fetch.kind, fetch.identity)?;
     let (has_before, has_after) = match entity {
-        Some((entity, _)) => gather(connection, queries, entity, fetch, &mut samples)?,
+        Some((entity, _)) => gather(connection, entity, fetch, &mut samples)?,
         None => (false, false),
     };
     samples.sort();
@@ -244,16 +238,17 @@ pub(super) fn run(connection: &Connection, queries: &KindQueries, fetch: &Fetch<
     })
 }
 
-/// Gathers a run's samples from rows and blocks, in no order. Says whether there is one before and one after the range.
+/// Gathers a run's samples from the journal and blocks, in no order. Says whether there is one before and one after the
+/// range.
 fn gather(
     connection: &Connection,
-    queries: &KindQueries,
     entity: i64,
     fetch: &Fetch<'_>,
     samples: &mut Samples,
 ) -> rusqlite::Result<(bool, bool)> {
     let (start_ms, end_ms) = (fetch.range.start().ms(), fetch.range.end().ms());
-    let tracks = tracks(connection, queries, entity)?;
+    let journal = Journal::new(connection, fetch.kind, fetch.columns);
+    let tracks = tracks(&journal, connection, fetch.kind, entity)?;
     let mut before = None;
     let mut after = None;
     for track in &tracks {
@@ -261,27 +256,15 @@ fn gather(
         after = older(after, track.at_or_after(end_ms)?);
     }
     let sealed = Sealed::new(connection, fetch.kind, entity, fetch.columns)?;
-    let sealed_before = sealed.before(start_ms, before.map(|found| found.at_ms))?;
-    let sealed_after = sealed.at_or_after(end_ms, after.map(|found| found.at_ms))?;
+    let sealed_before = sealed.before(start_ms, before.as_ref().map(|one| one.at_ms))?;
+    let sealed_after = sealed.at_or_after(end_ms, after.as_ref().map(|one| one.at_ms))?;
     let has_neighbours = (before.is_some() || sealed_before.is_some(), after.is_some() || sealed_after.is_some());
-
-    let of_poll = queries::fill(queries::SAMPLE_OF_POLL, fetch.kind, fetch.columns);
-    let of_neighbours = [before.filter(|_| sealed_before.is_none()), after.filter(|_| sealed_after.is_none())];
-    for found in of_neighbours.into_iter().flatten() {
-        take(samples, connection, &of_poll, named_params! {":entity": entity, ":poll": found.poll})?;
+    for track in &tracks {
+        track.inside((start_ms, end_ms), samples)?;
     }
-    let in_range = queries::fill(queries::SAMPLES_IN_RANGE, fetch.kind, fetch.columns);
-    let in_wide_polls = queries::fill(queries::SAMPLES_IN_WIDE_POLLS, fetch.kind, fetch.columns);
-    for track in tracks.iter().filter(|track| track.from_ms < end_ms && track.until_ms >= start_ms) {
-        for sql in [&in_range, &in_wide_polls] {
-            let parameters = named_params! {
-                ":target": track.target, ":entity": track.entity, ":oldest_ms": start_ms.saturating_sub(SPAN_MS),
-                ":from_ms": start_ms, ":until_ms": end_ms,
-            };
-            take(samples, connection, sql, parameters)?;
-        }
-    }
-    for mut piece in sealed.inside(start_ms, end_ms)?.into_iter().chain(sealed_before).chain(sealed_after) {
+    let before = sealed_before.or(before.map(|one| one.samples));
+    let after = sealed_after.or(after.map(|one| one.samples));
+    for mut piece in sealed.inside(start_ms, end_ms)?.into_iter().chain(before).chain(after) {
         samples.append(&mut piece);
     }
     Ok(has_neighbours)

@@ -10,7 +10,8 @@ use std::rc::Rc;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params, types::Type};
 
-use super::block::{self, Damage, Layout, Samples};
+use super::block::{self, Damage, Samples};
+use super::layouts::Layouts;
 use super::queries;
 use super::retention;
 use super::windows::{block_id, bounded};
@@ -42,7 +43,7 @@ pub(super) struct Sealed<'a> {
     columns: &'a [usize],
     /// Samples from here on are there.
     kept_from_ms: i64,
-    layouts: RefCell<HashMap<i64, Rc<Layout>>>,
+    layouts: Layouts,
     /// What was decoded, by id: a block may hold a range's samples and its neighbours.
     decoded: RefCell<HashMap<i64, Rc<Samples>>>,
 }
@@ -62,7 +63,7 @@ impl<'a> Sealed<'a> {
             entity,
             columns,
             kept_from_ms,
-            layouts: RefCell::default(),
+            layouts: Layouts::default(),
             decoded: RefCell::default(),
         })
     }
@@ -196,7 +197,7 @@ impl<'a> Sealed<'a> {
         if let Some(samples) = self.decoded.borrow().get(&stored.id) {
             return Ok(Rc::clone(samples));
         }
-        let layout = self.layout(stored.layout)?;
+        let layout = self.layouts.get(self.connection, stored.layout)?;
         let mut samples = block::open(&layout, body(row)?)
             .and_then(|block| block.samples(self.kind, self.columns))
             .map_err(name(stored))?;
@@ -207,21 +208,10 @@ impl<'a> Sealed<'a> {
     }
 
     fn times(&self, stored: &Stored, row: &Row<'_>) -> rusqlite::Result<Samples> {
-        let layout = self.layout(stored.layout)?;
+        let layout = self.layouts.get(self.connection, stored.layout)?;
         let mut samples = block::open(&layout, body(row)?).and_then(|block| block.times()).map_err(name(stored))?;
         self.leave_kept(&mut samples)?;
         Ok(samples)
-    }
-
-    fn layout(&self, id: i64) -> rusqlite::Result<Rc<Layout>> {
-        if let Some(layout) = self.layouts.borrow().get(&id) {
-            return Ok(Rc::clone(layout));
-        }
-        let mut statement = self.connection.prepare_cached(queries::BLOCK_LAYOUT_COLUMNS)?;
-        let text: String = statement.query_row(named_params! {":id": id}, |row| row.get(0))?;
-        let layout = Rc::new(Layout::parse(&text)?);
-        self.layouts.borrow_mut().insert(id, Rc::clone(&layout));
-        Ok(layout)
     }
 
     /// Leaves out the samples whose polls are gone.

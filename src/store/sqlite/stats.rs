@@ -7,8 +7,9 @@ use std::ops::ControlFlow;
 
 use rusqlite::{Connection, Row};
 
-use super::block::{self, Damage, Layout};
-use super::queries::{self, fill, table_of};
+use super::block::{self, Damage, Holds, Layout};
+use super::piece;
+use super::queries;
 use super::read::During;
 use crate::model::Kind;
 use crate::store::{ColumnStats, KindStats, Level, Part, Progress, Stats, StoreError};
@@ -54,13 +55,11 @@ pub(super) fn run(
 
     let mut of_kinds: BTreeMap<&'static str, KindStats> = BTreeMap::new();
     for kind in kinds {
-        let bytes = weights.remove(&table_of(kind)).unwrap_or(0);
-        let mut stats = rows(connection, kind).during(OPERATION)?;
-        stats.rows.bytes = bytes;
-        of_kinds.insert(kind.name, stats);
+        of_kinds.insert(kind.name, KindStats::none(kind));
     }
-    let mut in_bodies = 0_u64;
     let mut blocks = Blocks::open(connection).during(OPERATION)?;
+    let in_pieces = blocks.add_journal(connection, &mut of_kinds).during(OPERATION)?;
+    let mut in_bodies = 0_u64;
     let whole = connection.query_row(queries::CHECK_COUNTS, [], |row| number(row, 4)).during(OPERATION)?;
     let mut done = 0_u64;
     let mut statement = connection.prepare(queries::CHECK_BLOCKS).during(OPERATION)?;
@@ -80,10 +79,8 @@ pub(super) fn run(
             *part = part.saturating_add(bytes);
         }
     };
-    for stats in of_kinds.values() {
-        // A table that holds nothing is a page all the same.
-        add(if stats.rows.count > 0 { "rows" } else { "empty tables" }, stats.rows.bytes);
-    }
+    add("journal", in_pieces);
+    add("journal: keys and unused room", weights.remove("journal").unwrap_or(0).saturating_sub(in_pieces));
     add("blocks", in_bodies);
     // What the tables of blocks weigh beside the blocks themselves: their rows' other columns, indexes, pages not full.
     add("blocks: keys and unused room", weights.remove("block").unwrap_or(0).saturating_sub(in_bodies));
@@ -96,8 +93,9 @@ pub(super) fn run(
     add("free pages", free.saturating_mul(page_bytes));
     // What lists the pages' owners, so that free ones can be given back.
     add("page map", file_bytes.saturating_sub(in_tables).saturating_sub(free.saturating_mul(page_bytes)));
-    let has_any =
-        |stats: &KindStats| [stats.rows, stats.small_blocks, stats.merged_blocks].iter().any(|level| level.samples > 0);
+    let has_any = |stats: &KindStats| {
+        [stats.journal, stats.small_blocks, stats.merged_blocks].iter().any(|level| level.samples > 0)
+    };
     let mut parts: Vec<Part> = parts.into_iter().map(|(name, bytes)| Part { name, bytes }).collect();
     parts.sort_by_key(|part| std::cmp::Reverse(part.bytes));
     Ok(Stats { file_bytes, wal_bytes: 0, parts, kinds: of_kinds.into_values().filter(has_any).collect() })
@@ -121,29 +119,7 @@ fn pages(connection: &Connection) -> rusqlite::Result<HashMap<String, u64>> {
     Ok(weights)
 }
 
-/// What of a kind is rows still.
-fn rows(connection: &Connection, kind: &'static Kind) -> rusqlite::Result<KindStats> {
-    let all: Vec<usize> = (0..kind.columns.len()).collect();
-    connection.query_row(&fill(queries::CHECK_ROWS_COUNTED, kind, &all), [], |row| {
-        let number = |index: usize| Ok::<_, rusqlite::Error>(u64::try_from(row.get::<_, i64>(index)?).unwrap_or(0));
-        let samples = number(0)?;
-        let mut columns = Vec::new();
-        for (index, column) in kind.columns.iter().enumerate() {
-            let row_values = number(index + 1)?;
-            columns.push(ColumnStats { name: column.stored.to_owned(), block_values: 0, block_bytes: 0, row_values });
-        }
-        let values = columns.iter().map(|column| column.row_values).sum();
-        Ok(KindStats {
-            kind,
-            rows: Level { count: samples, samples, values, bytes: 0 },
-            small_blocks: Level::default(),
-            merged_blocks: Level::default(),
-            columns,
-        })
-    })
-}
-
-/// Adds up blocks.
+/// Adds up blocks, and pieces of the journal.
 struct Blocks {
     layouts: HashMap<i64, Layout>,
 }
@@ -157,6 +133,43 @@ impl Blocks {
             layouts.insert(row.get(0)?, Layout::parse(&row.get::<_, String>(1)?)?);
         }
         Ok(Blocks { layouts })
+    }
+
+    /// Adds all pieces of the journal to their kinds. Gives their bytes.
+    fn add_journal(
+        &self,
+        connection: &Connection,
+        of_kinds: &mut BTreeMap<&'static str, KindStats>,
+    ) -> rusqlite::Result<u64> {
+        let mut whole = 0_u64;
+        let mut statement = connection.prepare(queries::CHECK_JOURNAL)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (id, kind, layout): (i64, String, i64) = (row.get(0)?, row.get(2)?, row.get(6)?);
+            let body = row.get_ref(7)?.as_blob()?;
+            let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
+            whole = whole.saturating_add(bytes);
+            let Some(stats) = of_kinds.get_mut(kind.as_str()) else { continue };
+            let layout = self.layouts.get(&layout).ok_or_else(|| Damage(format!("piece {id}: no layout {layout}")))?;
+            let piece = piece::open(layout, body)?;
+            let mut values = 0_u64;
+            for (column, (name, holds)) in layout.columns().iter().enumerate() {
+                let is_there = |position: &usize| match holds {
+                    Holds::Ints => piece.int(column, *position).is_some(),
+                    Holds::Floats => piece.float(column, *position).is_some(),
+                };
+                let count = u64::try_from((0..piece.len()).filter(is_there).count()).unwrap_or(u64::MAX);
+                values = values.saturating_add(count);
+                let column = stats.column(name);
+                column.journal_values = column.journal_values.saturating_add(count);
+            }
+            let level = &mut stats.journal;
+            level.count = level.count.saturating_add(1);
+            level.samples = level.samples.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+            level.values = level.values.saturating_add(values);
+            level.bytes = level.bytes.saturating_add(bytes);
+        }
+        Ok(whole)
     }
 
     /// Adds a block to its kind, if it is one that is known. Gives the bytes of the block.
@@ -193,11 +206,29 @@ impl Blocks {
 }
 
 impl KindStats {
+    /// Nothing yet, with the kind's columns.
+    fn none(kind: &'static Kind) -> KindStats {
+        let column =
+            |stored: &str| ColumnStats { name: stored.to_owned(), block_values: 0, block_bytes: 0, journal_values: 0 };
+        KindStats {
+            kind,
+            journal: Level::default(),
+            small_blocks: Level::default(),
+            merged_blocks: Level::default(),
+            columns: kind.columns.iter().map(|known| column(known.stored)).collect(),
+        }
+    }
+
     /// A series by name; what is not a column of the kind stands after these.
     fn column(&mut self, name: &str) -> &mut ColumnStats {
         let known = self.columns.iter().position(|column| column.name == name);
         let position = known.unwrap_or_else(|| {
-            self.columns.push(ColumnStats { name: name.to_owned(), block_values: 0, block_bytes: 0, row_values: 0 });
+            self.columns.push(ColumnStats {
+                name: name.to_owned(),
+                block_values: 0,
+                block_bytes: 0,
+                journal_values: 0,
+            });
             self.columns.len().saturating_sub(1)
         });
         #[expect(clippy::indexing_slicing, reason = "found, or pushed just before")]

@@ -21,6 +21,13 @@ fn count(store: &Sqlite, table: &str) -> i64 {
     store.reading("count", count).unwrap()
 }
 
+fn samples_in_journal(store: &Sqlite) -> i64 {
+    let sum = |connection: &Connection| {
+        connection.query_row("SELECT sum(samples) FROM journal", [], |row| row.get(0)).during("count")
+    };
+    store.reading("count", sum).unwrap()
+}
+
 #[test]
 fn an_append_that_fails_leaves_nothing_and_the_next_goes_on() {
     static STRANGE: Kind = Kind { name: "strange", ..THING_COPY };
@@ -80,7 +87,7 @@ fn retention_gives_space_back_and_leaves_nothing_unused() {
     assert!(steps > 4, "{steps} steps took 19,500 samples: too much in one");
     // Every table keeps a page, and a quarter of what is in use may stay free.
     assert!(after.file_bytes * 2 < before.file_bytes, "{before:?} -> {after:?}");
-    assert_eq!((count(&store, "poll"), count(&store, "sample_test_thing"), count(&store, "entity")), (10, 500, 50));
+    assert_eq!((count(&store, "poll"), samples_in_journal(&store), count(&store, "entity")), (10, 500, 50));
     assert_eq!((count(&store, "entity_version"), count(&store, "attribute_set")), (50, 1));
     assert_eq!((count(&store, "sighting"), count(&store, "target")), (50, 1));
 }
@@ -98,14 +105,14 @@ fn equal_attributes_are_stored_once() {
 
 /// Steps of SQLite's machine for the neighbours of an instant.
 fn steps_of_neighbours(store: &Sqlite, number: &str, at_ms: i64) -> i32 {
-    let queries = &store.queries[THING.name];
     let steps = |connection: &Connection| {
         let (entity, _) = read::entity_id(connection, &THING, &thing(number)).unwrap().unwrap();
-        let statements = [&queries.sample_before, &queries.sample_after];
+        let statements = [queries::PIECES_BACKWARDS, queries::PIECES_FORWARDS];
         for sql in statements {
             connection.prepare_cached(sql).unwrap().reset_status(StatementStatus::VmStep);
         }
-        for track in samples::tracks(connection, queries, entity).unwrap() {
+        let journal = journal::Journal::new(connection, &THING, &[]);
+        for track in samples::tracks(&journal, connection, &THING, entity).unwrap() {
             track.before(at_ms).unwrap();
             track.at_or_after(at_ms).unwrap();
         }

@@ -3,6 +3,7 @@
 //! Pure: `state, now -> work`. Must not know: SQL, the clock.
 
 use crate::model::Timestamp;
+use crate::model::time::SETTLE_MS;
 
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -27,8 +28,7 @@ pub(super) struct Windows {
 impl Windows {
     /// Two hours make few enough rows, and blocks large enough for pco. A day is 13 % smaller than twelve of them, and
     /// reads of a month touch a twelfth as many.
-    pub(super) const USUAL: Windows =
-        Windows { seal_ms: 2 * HOUR_MS, merge_ms: 24 * HOUR_MS, settle_ms: 10 * MINUTE_MS };
+    pub(super) const USUAL: Windows = Windows { seal_ms: 2 * HOUR_MS, merge_ms: 24 * HOUR_MS, settle_ms: SETTLE_MS };
 
     /// The window of so many milliseconds that an instant lies in.
     pub(super) fn around(at_ms: i64, length_ms: i64) -> (i64, i64) {

@@ -1,15 +1,18 @@
-//! Appending snapshots: the one writer, and what it remembers of living entities so that a poll costs an insert a
-//! sample and little else.
+//! Appending snapshots: the one writer, and what it remembers of living entities so that a poll costs a
+//! few inserts and little else.
 //!
 //! What it remembers is only ever a copy of the file: after a failure it is forgotten and read again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, TransactionBehavior, named_params};
 
 use super::codec;
+use super::journal;
+use super::layouts::{self, KindLayout};
 use super::living::Living;
-use super::queries::{self, KindQueries};
+use super::piece::Row;
+use super::queries;
 use super::read::{During, damaged};
 use super::retention;
 use crate::model::{Event, Identity, Kind, KindBatch, Snapshot, TargetName, Timestamp};
@@ -29,6 +32,8 @@ pub(super) struct Writer {
 struct Memory {
     last_poll: i64,
     targets: HashMap<TargetName, Target>,
+    /// Numbers of the kinds' layouts.
+    layouts: HashMap<&'static str, i64>,
     /// Entities that some target lists, by kind.
     living: HashMap<&'static str, HashMap<Identity, Living>>,
     /// Which of them each target lists, by kind and target: a poll of one does not look through those of all others.
@@ -48,12 +53,21 @@ pub(super) struct Reach {
     pub(super) seen_until_ms: i64,
 }
 
-/// What one poll's samples amount to.
+/// What one poll takes.
 #[derive(Debug, Default)]
-struct Taken {
+struct Taken<'a> {
     samples: u64,
+    kinds: BTreeMap<&'static str, OfKind<'a>>,
     at_min_ms: Option<i64>,
     at_max_ms: Option<i64>,
+}
+
+/// What it takes of one kind.
+#[derive(Debug, Default)]
+struct OfKind<'a> {
+    /// Entities that it names.
+    named: usize,
+    rows: Vec<Row<'a>>,
 }
 
 /// A poll that is being appended.
@@ -78,7 +92,7 @@ impl Writer {
     /// See [`crate::store::Store::append`].
     pub(super) fn append(
         &mut self,
-        kinds: &HashMap<&'static str, KindQueries>,
+        kinds: &HashMap<&'static str, KindLayout>,
         snapshots: &[Snapshot],
     ) -> Result<Appended, StoreError> {
         let transaction =
@@ -99,7 +113,7 @@ impl Writer {
 }
 
 impl Memory {
-    fn load(connection: &Connection, kinds: &HashMap<&'static str, KindQueries>) -> Result<Self, StoreError> {
+    fn load(connection: &Connection, kinds: &HashMap<&'static str, KindLayout>) -> Result<Self, StoreError> {
         let last_poll = connection
             .prepare_cached(queries::POLL_NEWEST_ID)
             .and_then(|mut statement| statement.query_row([], |row| row.get::<_, Option<i64>>(0)))
@@ -122,15 +136,15 @@ impl Memory {
             let id: i64 = row.get(0).during(OPERATION)?;
             let kind = row.get_ref(1).and_then(|kind| Ok(kind.as_str()?)).during(OPERATION)?;
             // A kind that is not recorded any more stays as it was left.
-            let Some(queries) = kinds.get(kind) else { continue };
+            let Some(kind) = kinds.get(kind) else { continue };
             let identity = row.get_ref(2).and_then(|identity| Ok(identity.as_blob()?)).during(OPERATION)?;
             let identity = codec::decode_identity(identity)
                 .ok_or_else(|| damaged(OPERATION, format!("the identity of entity {id} is not one")))?;
             let living = Living::load(connection, id, row.get(3).during(OPERATION)?).during(OPERATION)?;
             for target in living.listed_by() {
-                memory.listed.entry((queries.kind.name, target)).or_default().push(identity.clone());
+                memory.listed.entry((kind.kind.name, target)).or_default().push(identity.clone());
             }
-            memory.living.entry(queries.kind.name).or_default().insert(identity, living);
+            memory.living.entry(kind.kind.name).or_default().insert(identity, living);
         }
         Ok(memory)
     }
@@ -138,7 +152,7 @@ impl Memory {
     fn append(
         &mut self,
         connection: &Connection,
-        kinds: &HashMap<&'static str, KindQueries>,
+        kinds: &HashMap<&'static str, KindLayout>,
         snapshot: &Snapshot,
         appended: &mut Appended,
     ) -> Result<(), StoreError> {
@@ -154,12 +168,17 @@ impl Memory {
         let is_good = snapshot.poll.outcome.is_good();
         if is_good {
             for batch in &snapshot.batches {
-                let queries = kinds.get(batch.kind.name).ok_or_else(|| unknown_kind(batch.kind))?;
-                self.append_batch(connection, queries, visit, batch, &mut taken, appended).during(OPERATION)?;
+                let kind = kinds.get(batch.kind.name).ok_or_else(|| unknown_kind(batch.kind))?;
+                self.append_batch(connection, kind, visit, batch, &mut taken, appended).during(OPERATION)?;
             }
             for batch in snapshot.batches.iter().filter(|batch| batch.complete) {
-                let queries = kinds.get(batch.kind.name).ok_or_else(|| unknown_kind(batch.kind))?;
-                self.unlist_absent(connection, queries, visit, target.good).during(OPERATION)?;
+                let kind = kinds.get(batch.kind.name).ok_or_else(|| unknown_kind(batch.kind))?;
+                let named = taken.kinds.get(kind.kind.name).map_or(0, |of_kind| of_kind.named);
+                self.unlist_absent(connection, kind, visit, target.good, named).during(OPERATION)?;
+            }
+            for (kind, of_kind) in &mut taken.kinds {
+                let Some(kind) = kinds.get(kind).filter(|_| !of_kind.rows.is_empty()) else { continue };
+                self.insert_rows(connection, kind, visit.poll, &mut of_kind.rows).during(OPERATION)?;
             }
         }
         appended.samples += taken.samples;
@@ -198,44 +217,67 @@ impl Memory {
         Ok(())
     }
 
-    fn append_batch(
+    /// Keeps a poll's samples of a kind.
+    fn insert_rows(
         &mut self,
         connection: &Connection,
-        queries: &KindQueries,
+        kind: &KindLayout,
+        poll: i64,
+        rows: &mut [Row<'_>],
+    ) -> rusqlite::Result<()> {
+        let id = match self.layouts.get(kind.kind.name) {
+            Some(id) => *id,
+            None => {
+                let id = layouts::id_of(connection, &kind.layout)?;
+                self.layouts.insert(kind.kind.name, id);
+                id
+            }
+        };
+        journal::insert(connection, kind.kind.name, (id, &kind.layout), poll, rows)
+    }
+
+    fn append_batch<'a>(
+        &mut self,
+        connection: &Connection,
+        kind: &KindLayout,
         visit: Visit<'_>,
-        batch: &KindBatch,
-        taken: &mut Taken,
+        batch: &'a KindBatch,
+        taken: &mut Taken<'a>,
         appended: &mut Appended,
     ) -> rusqlite::Result<()> {
-        let mut insert = connection.prepare_cached(&queries.sample_insert)?;
+        let kind = kind.kind;
+        let OfKind { named, rows } = taken.kinds.entry(kind.name).or_default();
         for seen in &batch.observations {
-            let entities = self.living.entry(queries.kind.name).or_default();
-            if !entities.contains_key(&seen.identity) {
-                let entity = Living::find_or_insert(connection, queries.kind, &seen.identity, seen.ended)?;
-                entities.insert(seen.identity.clone(), entity);
-            }
-            let Some(entity) = entities.get_mut(&seen.identity) else { continue };
-            let is_kept = match &seen.sample {
-                Some(sample) => Some(entity.insert_sample(connection, &mut insert, queries, visit, sample)?),
+            let entities = self.living.entry(kind.name).or_default();
+            let entity = match entities.get_mut(&seen.identity) {
+                Some(entity) => entity,
+                None => {
+                    let entity = Living::find_or_insert(connection, kind, &seen.identity, seen.ended)?;
+                    entities.entry(seen.identity.clone()).or_insert(entity)
+                }
+            };
+            let row = match &seen.sample {
+                Some(sample) => entity.take_sample(connection, kind, visit, sample)?,
                 None => None,
             };
-            match (is_kept, &seen.sample) {
-                (Some(true), Some(sample)) => {
+            match row {
+                Some(row) => {
                     taken.samples += 1;
-                    let at_ms = sample.at.ms();
-                    taken.at_min_ms = Some(taken.at_min_ms.map_or(at_ms, |at_min_ms| at_min_ms.min(at_ms)));
-                    taken.at_max_ms = taken.at_max_ms.max(Some(at_ms));
+                    taken.at_min_ms = Some(taken.at_min_ms.map_or(row.at_ms, |at_min_ms| at_min_ms.min(row.at_ms)));
+                    taken.at_max_ms = taken.at_max_ms.max(Some(row.at_ms));
+                    rows.push(row);
                 }
-                (Some(false), _) => appended.duplicate_samples += 1,
-                _ => {}
+                None => appended.duplicate_samples += u64::from(seen.sample.is_some()),
             }
-            if entity.list(connection, queries, visit, seen, is_kept == Some(true))? {
-                self.listed.entry((queries.kind.name, visit.target_id)).or_default().push(seen.identity.clone());
+            let listing = entity.list(connection, kind, visit, seen, row.is_some())?;
+            *named += usize::from(!listing.is_again);
+            if listing.is_new {
+                self.listed.entry((kind.name, visit.target_id)).or_default().push(seen.identity.clone());
             }
             let from_ms = seen.sample.as_ref().map_or(visit.started_ms, |sample| visit.started_ms.min(sample.at.ms()));
-            let learnt = entity.learn(connection, queries.kind, &seen.identity, seen.attributes.as_ref(), from_ms)?;
+            let learnt = entity.learn(connection, kind, &seen.identity, seen.attributes.as_ref(), from_ms)?;
             if let Some(at_ms) = learnt {
-                let event = limit_hit(queries.kind, &seen.identity, visit.target, Timestamp::from_ms(at_ms));
+                let event = limit_hit(kind, &seen.identity, visit.target, Timestamp::from_ms(at_ms));
                 self.insert_event(connection, &event, appended)?;
             }
         }
@@ -246,19 +288,25 @@ impl Memory {
     fn unlist_absent(
         &mut self,
         connection: &Connection,
-        queries: &KindQueries,
+        kind: &KindLayout,
         visit: Visit<'_>,
         reach: Option<Reach>,
+        named: usize,
     ) -> rusqlite::Result<()> {
         let Some(reach) = reach else { return Ok(()) };
-        let Some(entities) = self.living.get_mut(queries.kind.name) else { return Ok(()) };
-        let Some(listed) = self.listed.get_mut(&(queries.kind.name, visit.target_id)) else { return Ok(()) };
+        let kind = kind.kind;
+        let Some(entities) = self.living.get_mut(kind.name) else { return Ok(()) };
+        let Some(listed) = self.listed.get_mut(&(kind.name, visit.target_id)) else { return Ok(()) };
+        // Nearly always: it named as many as are listed, and each of them is.
+        if named == listed.len() {
+            return Ok(());
+        }
         let is_absent =
             |identity: &mut Identity| !entities.get(identity).is_some_and(|entity| entity.is_listed_by(visit));
         let absent: Vec<Identity> = listed.extract_if(.., is_absent).collect();
         for identity in absent {
             let Some(entity) = entities.get_mut(&identity) else { continue };
-            if entity.unlist(connection, queries, visit, reach)? {
+            if entity.unlist(connection, kind, visit, reach)? {
                 entities.remove(&identity);
             }
         }
@@ -291,7 +339,7 @@ fn insert_poll(
     connection: &Connection,
     visit: Visit<'_>,
     snapshot: &Snapshot,
-    taken: &Taken,
+    taken: &Taken<'_>,
     seen_until_ms: i64,
 ) -> rusqlite::Result<()> {
     let poll = &snapshot.poll;

@@ -24,6 +24,7 @@ fn every_table_is_json_by_default_and_csv_by_suffix_or_accept() {
             format!("samples/container?{WHOLE}&id=w1"),
             format!("events?{WHOLE}"),
             "targets".to_owned(),
+            "reports".to_owned(),
         ] {
             let json = served.get(&path);
             assert_eq!((json.status, json.header("content-type")), (200, Some("application/json")), "{path}");

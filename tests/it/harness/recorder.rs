@@ -1,10 +1,11 @@
 //! A recorder of the test's own: the built binary, in a scratch directory, on a free port.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ pub(crate) struct Access {
 }
 
 impl Recorder {
-    /// Starts a recorder with these sources (TOML) and waits until it is ready.
+    /// Starts a recorder with these sources (TOML; `{address}` is where it listens itself) and waits until it is ready.
     #[track_caller]
     pub(crate) fn start(sources: &str) -> Recorder {
         Recorder::start_in(&reaper::directory(), sources, None)
@@ -84,6 +85,12 @@ impl Recorder {
         write_config(&self.directory, self.address, &self.access, sources);
     }
 
+    /// Runs another command of the program with its configuration.
+    #[track_caller]
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        run_in(&self.directory, arguments)
+    }
+
     /// Sends it a signal.
     #[track_caller]
     pub(crate) fn signal(&self, signal: Signal) {
@@ -102,11 +109,6 @@ impl Recorder {
     #[track_caller]
     pub(crate) fn store(&self) -> Store {
         Store::Sqlite(Sqlite::open_read_only(&self.directory.join("store.db"), KINDS).unwrap())
-    }
-
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// Ends it with SIGKILL and starts it again on the same file.
@@ -128,11 +130,6 @@ impl Recorder {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
-    }
-
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// What it has logged.
@@ -167,6 +164,14 @@ impl Recorder {
         let reply = self.get(&path);
         assert_eq!(reply.status, 200, "GET {path}: {}", reply.text());
         Table::read(&reply.body)
+    }
+
+    /// Asks for a path and does not read the answer; dropping the connection is going away.
+    #[track_caller]
+    pub(crate) fn ask(&self, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address).unwrap();
+        stream
     }
 
     fn try_get(&self, path: &str, headers: &[(&str, &str)]) -> std::io::Result<Reply> {
@@ -207,9 +212,25 @@ impl Drop for Recorder {
     }
 }
 
+/// Runs a command of the program to its end, with the configuration of a directory.
+#[track_caller]
+pub(crate) fn run_in(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tachograph"))
+        .args(arguments)
+        .arg("--config")
+        .arg(directory.join("config.toml"))
+        .env_clear()
+        .env("HOME", directory)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
 fn write_config(directory: &Path, address: SocketAddr, access: &Access, sources: &str) {
     let store = directory.join("store.db");
     let server = format!("[server]\nlisten = \"{address}\"\n{}\n", access.server);
+    let sources = sources.replace("{address}", &address.to_string());
     std::fs::write(directory.join("config.toml"), format!("{server}\n[store]\npath = {store:?}\n\n{sources}\n"))
         .unwrap();
 }

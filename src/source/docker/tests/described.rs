@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::model::{AttributeType, Class, Kind};
+use crate::source::docker::kinds::process::CONTAINER_PROCESS;
 use crate::source::docker::kinds::{CONTAINER, CONTAINER_DEVICE, CONTAINER_INTERFACE, ENGINE, IMAGE_KIND};
 
-static KINDS: [&Kind; 5] = [&CONTAINER, &CONTAINER_INTERFACE, &CONTAINER_DEVICE, &ENGINE, &IMAGE_KIND];
+static KINDS: [&Kind; 6] =
+    [&CONTAINER, &CONTAINER_INTERFACE, &CONTAINER_DEVICE, &CONTAINER_PROCESS, &ENGINE, &IMAGE_KIND];
 
 /// Names of request parameters, which nothing of a kind may have.
 const PARAMETERS: &str = "fields agg start end step tz group_by across top top_by coverage limit cursor at from to \

@@ -64,7 +64,7 @@ fn every_recorded_event_has_its_meaning_and_exec_has_none() {
 fn podmans_events_have_other_words() {
     let target = TargetName::new("docker", "pod-1");
     let events: Vec<_> =
-        told("podman-4.3/events_since_only.ndjson").iter().filter_map(|told| told.event(&target, 0)).collect();
+        told("podman-4.3/v1.41/events_since_only.ndjson").iter().filter_map(|told| told.event(&target, 0)).collect();
     let count = |event_type: &str| events.iter().filter(|event| event.event_type == event_type).count();
     assert_eq!(count("container_removed"), 2, "the third is of a pod");
     assert_eq!(count("container_died"), 2);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{column, fixture};
 use crate::model::{AttributeValue, Timestamp};
 use crate::source::docker::info;
-use crate::source::docker::inspect::{self, NetworkOf};
+use crate::source::docker::inspect::{self, Kept, NetworkOf};
 use crate::source::docker::kinds::{CONTAINER, CONTAINER_DEVICE, CONTAINER_INTERFACE, ENGINE};
 use crate::source::docker::list::State;
 use crate::source::docker::stats::{self, Quirks, Stats};
@@ -88,7 +88,7 @@ fn zeros_of_a_container_that_does_not_run_are_no_sample() {
 fn an_empty_body_is_no_sample() {
     assert_eq!(stats::parse(&fixture("docker-quirks/stats_dying.removed_during_call.empty"), DOCKER).unwrap(), None);
     for name in ["created", "exit3", "oom"] {
-        let body = fixture(&format!("podman-4.3/stats_{name}.empty"));
+        let body = fixture(&format!("podman-4.3/v1.41/stats_{name}.empty"));
         assert_eq!(stats::parse(&body, PODMAN_4_3).unwrap(), None, "{name}");
     }
 }
@@ -188,7 +188,7 @@ fn json_nested_a_thousand_deep_is_refused_or_skipped() {
 
 #[test]
 fn podman_swaps_what_it_sends_and_receives_and_major_and_minor() {
-    let body = fixture("podman-4.3/stats_web.t0.json");
+    let body = fixture("podman-4.3/v1.41/stats_web.t0.json");
     check(
         &body,
         PODMAN_4_3,
@@ -204,7 +204,7 @@ fn podman_swaps_what_it_sends_and_receives_and_major_and_minor() {
 
 #[test]
 fn podmans_host_time_is_the_time_since_the_start_on_all_cpus() {
-    let mut stats = of(&fixture("podman-4.3/stats_web.t0.json"), PODMAN_4_3);
+    let mut stats = of(&fixture("podman-4.3/v1.41/stats_web.t0.json"), PODMAN_4_3);
     let read = stats.read.unwrap();
     stats.synthesise_cpu_host(Some(read.plus_ms(-10_000)));
     assert_eq!(column(&CONTAINER, &stats.values, "cpu_host_seconds_total"), Some(20_000_000_000));
@@ -216,7 +216,7 @@ fn podmans_host_time_is_the_time_since_the_start_on_all_cpus() {
 
 #[test]
 fn a_network_that_is_not_the_containers_own_is_forgotten() {
-    let mut stats = of(&fixture("podman-4.3/stats_hostnet.json"), PODMAN_4_3);
+    let mut stats = of(&fixture("podman-4.3/v1.41/stats_hostnet.json"), PODMAN_4_3);
     assert_eq!(column(&CONTAINER, &stats.values, "network_receive_bytes_total"), Some(0));
     let before = stats.values.clone();
     stats.forget_network();
@@ -234,7 +234,8 @@ fn a_network_that_is_not_the_containers_own_is_forgotten() {
 /// Checks facts of an inspect: `name=value` by `Debug` of the value's inside, `name=-` absent.
 fn facts(fixture_name: &str, expected: &[(&str, Option<AttributeValue>)]) {
     let inspected = inspect::parse(&fixture(fixture_name)).unwrap();
-    let attributes = inspected.attributes(0, &["APP_ENV".to_owned()], |_| None);
+    let attributes =
+        inspected.attributes(0, Kept { environment: &["APP_ENV".to_owned()], ..Kept::default() }, |_| None);
     for (name, value) in expected {
         assert!(CONTAINER.attribute(name).is_some(), "{name}");
         assert_eq!(attributes.get(name), value.as_ref(), "{fixture_name}: {name}");
@@ -331,7 +332,7 @@ fn a_quota_is_a_limit_too() {
         (r#""NanoCpus":1500000000,"CpuQuota":25000,"CpuPeriod":100000"#, Some(1.5)),
     ] {
         let body = format!(r#"{{"State":{{}},"HostConfig":{{{limits}}}}}"#);
-        let facts = inspect::parse(body.as_bytes()).unwrap().attributes(0, &[], |_| None);
+        let facts = inspect::parse(body.as_bytes()).unwrap().attributes(0, Kept::default(), |_| None);
         assert_eq!(facts.get("cpu_limit_cores"), cores.map(AttributeValue::from).as_ref(), "{limits}");
     }
 }
@@ -340,8 +341,8 @@ fn a_quota_is_a_limit_too() {
 fn health_is_what_a_check_says() {
     facts("docker-20.10/inspect/healthy.json", &[("health", text("healthy"))]);
     facts("docker-20.10/inspect/unhealthy.json", &[("health", text("unhealthy"))]);
-    facts("podman-4.3/inspect_web.json", &[("health", None), ("cpu_limit_cores", Some(0.5.into()))]);
-    facts("podman-4.3/inspect_health.json", &[("health", text("starting"))]);
+    facts("podman-4.3/v1.24/inspect_web.json", &[("health", None), ("cpu_limit_cores", Some(0.5.into()))]);
+    facts("podman-4.3/v1.24/inspect_health.json", &[("health", text("starting"))]);
 }
 
 #[test]
@@ -364,7 +365,9 @@ fn whose_network_it_is() {
     assert_eq!(of("docker-20.10/inspect/hostnet.json"), NetworkOf::NoneOrHost);
     assert_eq!(of("docker-20.10/inspect/nonet.json"), NetworkOf::NoneOrHost);
     assert!(matches!(of("docker-20.10/inspect/joined.json"), NetworkOf::Container(id) if id.starts_with("2db101f2")));
-    assert!(matches!(of("podman-4.3/inspect_inpod.json"), NetworkOf::Container(id) if id.starts_with("343efc16")));
+    assert!(
+        matches!(of("podman-4.3/v1.24/inspect_inpod.json"), NetworkOf::Container(id) if id.starts_with("343efc16"))
+    );
 }
 
 #[test]
@@ -372,7 +375,7 @@ fn nulls_where_lists_were_expected_say_nothing() {
     let body =
         br#"{"State":{"Health":null},"Args":null,"Mounts":null,"HostConfig":{"RestartPolicy":null,"PidsLimit":null},
         "Config":{"Env":null,"Labels":null},"NetworkSettings":{"Ports":null,"Networks":{"a":null}}}"#;
-    let facts = inspect::parse(body).unwrap().attributes(0, &[], |_| None);
+    let facts = inspect::parse(body).unwrap().attributes(0, Kept::default(), |_| None);
     assert_eq!(facts.get("networks"), map(&[("a", "")]).as_ref());
     assert!(!facts.contains_key("ports") && !facts.contains_key("labels"));
 }
@@ -380,7 +383,7 @@ fn nulls_where_lists_were_expected_say_nothing() {
 #[test]
 fn a_long_command_is_cut_between_characters() {
     let body = format!(r#"{{"State":{{}},"Path":"a{}"}}"#, "ü".repeat(4_000));
-    let facts = inspect::parse(body.as_bytes()).unwrap().attributes(0, &[], |_| None);
+    let facts = inspect::parse(body.as_bytes()).unwrap().attributes(0, Kept::default(), |_| None);
     let Some(AttributeValue::Text(command)) = facts.get("command") else { panic!("no command") };
     assert_eq!(command.len(), 4_095 + '…'.len_utf8());
 }
@@ -395,8 +398,9 @@ fn info_and_disk_of_docker_and_podman() {
         ),
         ("podman-4.3", "containers=12 containers_running=8 disk_images_bytes=2833671"),
     ] {
-        let info = info::parse(&fixture(&format!("{name}/info.json"))).unwrap();
-        let disk = info::parse_disk(&fixture(&format!("{name}/system_df.json"))).unwrap();
+        let place = if name == "podman-4.3" { "podman-4.3/v1.41" } else { name };
+        let info = info::parse(&fixture(&format!("{place}/info.json"))).unwrap();
+        let disk = info::parse_disk(&fixture(&format!("{place}/system_df.json"))).unwrap();
         let values = info.values(disk);
         assert_eq!(values.len(), ENGINE.columns.len());
         for pair in expected.split_whitespace() {

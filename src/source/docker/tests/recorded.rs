@@ -114,13 +114,13 @@ async fn a_docker_engine() {
 /// A podman whose recorded replies to the older prefix are given under the newer one too.
 fn podman() -> Canned {
     let canned = Canned::from_directory(&path("podman-4.3")).unwrap();
-    for entry in std::fs::read_dir(path("podman-4.3")).unwrap() {
+    for entry in std::fs::read_dir(path("podman-4.3/v1.24")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if let Some(name) = name.strip_suffix(".meta").filter(|name| name.starts_with("inspect_")) {
-            let meta = String::from_utf8(fixture(&format!("podman-4.3/{name}.meta"))).unwrap();
+            let meta = String::from_utf8(fixture(&format!("podman-4.3/v1.24/{name}.meta"))).unwrap();
             let (_, rest) = meta.split_once("/v1.24/").unwrap();
             let (old_path, _) = rest.split_once('"').unwrap();
-            canned.add(&format!("/v1.41/{old_path}"), CannedReply::ok(fixture(&format!("podman-4.3/{name}"))));
+            canned.add(&format!("/v1.41/{old_path}"), CannedReply::ok(fixture(&format!("podman-4.3/v1.24/{name}"))));
         }
     }
     canned
@@ -171,7 +171,7 @@ async fn images_of_an_engine_and_of_podman() {
     ] {
         // The recorded answer, asked for in the words of newer engines; or none.
         let is_podman = containers == Some(11);
-        let disk = fixture(if is_podman { "podman-4.3/system_df.json" } else { "docker-20.10/system_df.json" });
+        let disk = fixture(if is_podman { "podman-4.3/v1.41/system_df.json" } else { "docker-20.10/system_df.json" });
         let status = if containers.is_some() { 200 } else { 500 };
         canned.set("/v1.41/system/df?type=image", CannedReply::with_status(status, disk));
         let settings = Settings::new("node-1", "unix:///recorded");

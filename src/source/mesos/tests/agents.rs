@@ -242,6 +242,8 @@ async fn three_hundred_agents_of_twenty_executors() {
         canned(agents.process(address)).take_requests();
     }
     tokio::time::advance(Duration::from_secs(10)).await;
+    // The uptime that was recorded stays the same.
+    world.manual.step_ms(-10_000);
     let observed = world.poll(&mut agents).await;
     assert_eq!(observed.outcome, Outcome::Ok, "{:?}", observed.missing.first());
     assert_eq!((all(&observed, "mesos_agent").len(), all(&observed, "mesos_executor").len()), (300, 6_000));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{AnyTime, Id, Named, Resources, Scalar, by_role, check_call};
+use super::{AnyTime, Id, Named, Resources, Scalar, Task, by_role, check_call};
 use crate::model::Timestamp;
 use crate::source::host_names::HostNames;
 
@@ -144,9 +144,54 @@ pub(in crate::source::mesos) fn parse_agent(body: &[u8]) -> Result<Agent, serde_
     serde_json::from_slice::<Reply>(body).map(|reply| reply.get_agent.agent_info.agent())
 }
 
-/// Reads what an agent says of itself in its `/state`.
-pub(in crate::source::mesos) fn parse_agent_state(body: &[u8]) -> Result<Agent, serde_json::Error> {
-    serde_json::from_slice::<OldAgent>(body).map(OldAgent::agent)
+/// What an agent says of itself and of what it runs in its `/state`.
+#[derive(Debug, Clone, Default)]
+pub(in crate::source::mesos) struct AgentState {
+    pub(in crate::source::mesos) agent: Agent,
+    pub(in crate::source::mesos) executors: Vec<Running>,
+}
+
+/// An executor that runs, with its tasks.
+#[derive(Debug, Clone, Default)]
+pub(in crate::source::mesos) struct Running {
+    pub(in crate::source::mesos) framework: String,
+    pub(in crate::source::mesos) id: String,
+    pub(in crate::source::mesos) container: String,
+    pub(in crate::source::mesos) tasks: Vec<Task>,
+}
+
+/// Reads what an agent says in its `/state`.
+pub(in crate::source::mesos) fn parse_agent_state(body: &[u8]) -> Result<AgentState, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Reply {
+        #[serde(default)]
+        frameworks: Vec<OldFramework>,
+        #[serde(flatten)]
+        agent: OldAgent,
+    }
+    #[derive(Deserialize)]
+    struct OldFramework {
+        id: String,
+        #[serde(default)]
+        executors: Vec<OldExecutor>,
+    }
+    #[derive(Deserialize)]
+    struct OldExecutor {
+        #[serde(default)]
+        id: String,
+        container: Option<String>,
+        #[serde(default)]
+        tasks: Vec<Task>,
+    }
+    let reply: Reply = serde_json::from_slice(body)?;
+    let running = |framework: OldFramework| {
+        let OldFramework { id: framework, executors } = framework;
+        executors.into_iter().filter_map(move |executor| {
+            let container = executor.container?;
+            Some(Running { framework: framework.clone(), id: executor.id, container, tasks: executor.tasks })
+        })
+    };
+    Ok(AgentState { agent: reply.agent.agent(), executors: reply.frameworks.into_iter().flat_map(running).collect() })
 }
 
 /// The host and port in a process id such as `slave(1)@127.0.0.1:5051`.

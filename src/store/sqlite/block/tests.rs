@@ -116,7 +116,7 @@ fn what_is_no_block_is_refused_with_a_reason() {
     assert_eq!(reason(&Layout::of(&NARROW), &block), "its checksum is wrong");
     let mut newer = block[..block.len() - CHECKSUM_BYTES].to_vec();
     newer[0] = 2;
-    let sum = checksum(&layout, &newer);
+    let sum = layout.checksum(&newer);
     newer.extend(sum.to_le_bytes());
     assert!(reason(&layout, &newer).starts_with("format version 2"), "{}", reason(&layout, &newer));
 }
@@ -176,7 +176,7 @@ fn any_samples() -> impl Strategy<Value = Samples> {
 fn resummed(layout: &Layout, block: &[u8]) -> Vec<u8> {
     let body = &block[..block.len().saturating_sub(CHECKSUM_BYTES)];
     let mut block = body.to_vec();
-    block.extend(checksum(layout, body).to_le_bytes());
+    block.extend(layout.checksum(body).to_le_bytes());
     block
 }
 

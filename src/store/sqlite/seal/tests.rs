@@ -72,7 +72,7 @@ impl Told {
     }
 
     fn rows(&self) -> i64 {
-        self.count("SELECT count(*) FROM sample_test_fleet")
+        self.count("SELECT coalesce(sum(samples), 0) FROM journal")
     }
 
     fn blocks(&self) -> i64 {

@@ -40,9 +40,12 @@ fn stats_add_up_to_the_file_and_compacting_changes_its_size_alone() {
     let before = weigh(&store);
     assert_adds_up(&before);
     let fleet = before.kinds.iter().find(|kind| kind.kind.name == FLEET.name).unwrap();
-    assert!(fleet.rows.samples > 0 && fleet.small_blocks.samples > 0 && fleet.merged_blocks.samples > 0, "{fleet:?}");
+    assert!(
+        fleet.journal.samples > 0 && fleet.small_blocks.samples > 0 && fleet.merged_blocks.samples > 0,
+        "{fleet:?}"
+    );
     assert!(fleet.merged_blocks.bytes_a_value() < fleet.small_blocks.bytes_a_value());
-    assert!(fleet.small_blocks.bytes_a_value() < fleet.rows.bytes_a_value());
+    assert!(fleet.small_blocks.bytes_a_value() < fleet.journal.bytes_a_value());
 
     let query = EntityQuery { kind: &FLEET, seen_in: TimeRange::ALL, after: None, limit: 1000 };
     let columns: Vec<usize> = (0..FLEET.columns.len()).collect();
@@ -65,12 +68,12 @@ fn stats_add_up_to_the_file_and_compacting_changes_its_size_alone() {
     let after = weigh(&store);
     assert_adds_up(&after);
     assert_eq!((after.file_bytes, after.wal_bytes), (done.bytes_after, 0));
-    assert!(after.kinds.iter().all(|kind| kind.rows.samples == 0 && kind.small_blocks.samples == 0), "{after:?}");
+    assert!(after.kinds.iter().all(|kind| kind.journal.samples == 0 && kind.small_blocks.samples == 0), "{after:?}");
     let counted = |stats: &Stats| {
         stats
             .kinds
             .iter()
-            .map(|kind| (kind.rows.values + kind.small_blocks.values + kind.merged_blocks.values, kind.kind.name))
+            .map(|kind| (kind.journal.values + kind.small_blocks.values + kind.merged_blocks.values, kind.kind.name))
             .collect::<Vec<_>>()
     };
     assert_eq!(counted(&before), counted(&after));

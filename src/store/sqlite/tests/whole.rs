@@ -16,7 +16,7 @@ const INTERVAL_MS: i64 = 120_000;
 /// The kinds of the suite, and the fleet's.
 pub(in crate::store::sqlite) static ALL: &[&crate::model::Kind] = &[&FLEET, &THING, &PART];
 
-/// A file with something of everything: merged and small blocks, rows, entities that ended, attributes, events.
+/// A file with something of everything: merged and small blocks, a journal, entities that ended, attributes, events.
 pub(in crate::store::sqlite) fn recorded(path: &Path) -> Sqlite {
     let mut store = Sqlite::open_for_tests(path, ALL).unwrap();
     store.windows = Windows::USUAL;

@@ -1,0 +1,2 @@
+-- The kind of an entity.
+SELECT kind FROM entity WHERE id = :entity;

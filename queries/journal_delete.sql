@@ -1,0 +1,2 @@
+-- Deletes a piece.
+DELETE FROM journal WHERE id = :id;

@@ -1,9 +1,0 @@
--- The newest of an entity's samples in [from, before), from polls whose samples lie far apart.
-SELECT s.at_ms, p.id, p.at_min_ms
-FROM poll AS p INDEXED BY poll_sampled_wide
-CROSS JOIN {table} AS s ON s.poll = p.id AND s.entity = :entity
-WHERE p.target = :target
-    AND p.at_max_ms - p.at_min_ms > 60000 AND p.at_min_ms < :before_ms AND p.at_max_ms >= :from_ms
-    AND s.at_ms >= :from_ms AND s.at_ms < :before_ms
-ORDER BY s.at_ms DESC
-LIMIT 1;

@@ -1,0 +1,7 @@
+//! What SQL says, against numbers computed by hand and against what /samples says of the same recording.
+
+mod functions;
+mod hostile;
+mod reports;
+mod tables;
+mod world;
