@@ -50,6 +50,7 @@ queries! {
     CHECK_SCHEMA = "check_schema";
     CHECK_SETS = "check_sets";
     CHECK_SIGHTINGS = "check_sightings";
+    CHECK_ROLLUPS = "check_rollups";
     ENTITIES_END_IMPORTED = "entities_end_imported";
     ENTITIES_LISTED = "entities_listed";
     ENTITIES_OVER = "entities_over";

@@ -21,6 +21,7 @@ use crate::store::{Fetch, StoreError};
 
 mod cells;
 mod chains;
+mod check;
 mod format;
 mod merge;
 mod read_hours;
@@ -29,6 +30,7 @@ mod stored;
 mod tests;
 
 pub(super) use chains::{chain_step, delete_old as delete_old_chains, poll_chains};
+pub(super) use check::faults;
 pub(super) use merge::merge_step;
 pub(super) use read_hours::hours;
 use stored::{Ends, Stored};

@@ -77,7 +77,8 @@ fn retention_gives_space_back_and_leaves_nothing_unused() {
     };
     checkpoint(&store);
     let before = store.size();
-    let cutoffs = Cutoffs { samples: Some(ms(390 * 10_000)), ..Cutoffs::default() };
+    let cutoff = Some(ms(390 * 10_000));
+    let cutoffs = Cutoffs { samples: cutoff, rollups: cutoff, events: None };
     let mut steps = 0;
     while store.retain(&cutoffs).unwrap().more {
         steps += 1;
