@@ -166,6 +166,11 @@ impl Recorder {
         Table::read(&reply.body)
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Asks for a path and does not read the answer; dropping the connection is going away.
     #[track_caller]
     pub(crate) fn ask(&self, path: &str) -> TcpStream {
