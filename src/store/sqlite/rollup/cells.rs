@@ -64,6 +64,15 @@ fn is_as_predicted(cells: &[HourCell], predicted: &[HourCell]) -> bool {
     cells.len() == predicted.len() && cells.iter().zip(predicted).all(is_same)
 }
 
+/// Whether two picks are equal to the bit.
+fn is_same(left: Pick, right: Pick) -> bool {
+    let is_same = |left: Value, right: Value| match (left, right) {
+        (Value::Float(left), Value::Float(right)) => left.to_bits() == right.to_bits(),
+        (left, right) => left == right,
+    };
+    is_same(left.above, right.above) && is_same(left.below, right.below)
+}
+
 /// The sum where all values are the newest one.
 fn sum_of_last(cell: &HourCell) -> Total {
     match cell.last.above {
@@ -120,7 +129,10 @@ pub(super) fn encode(
         if flag == LAST && is_predicted {
             continue;
         }
-        if is_last != 0 && all(&|cell, _| pick(cell) == cell.last) && !all(&|cell, _| cell.last == Pick::default()) {
+        if is_last != 0
+            && all(&|cell, _| is_same(pick(cell), cell.last))
+            && !all(&|cell, _| cell.last == Pick::default())
+        {
             flags |= is_last;
             continue;
         }

@@ -71,10 +71,20 @@ fn doubts(connection: &Connection, entity: i64, range: TimeRange) -> rusqlite::R
         ":until_ms": until_ms.saturating_add(REACH_MS),
     };
     let days = statement.query_map(parameters, |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
-    let mut doubts: Vec<(i64, i64)> = days
-        .into_iter()
-        .map(|day_ms| (day_ms.saturating_sub(REACH_MS), day_ms.saturating_add(DAY_MS + REACH_MS)))
-        .collect();
+    let mut doubts: Vec<(i64, i64)> = Vec::new();
+    for day_ms in days {
+        let mut end_ms = day_ms.saturating_add(DAY_MS + REACH_MS);
+        // How the entity was there before the first sample after it is in doubt too.
+        if let Some(around) = Stored::around(connection, entity, day_ms)?.filter(|around| around.is_merged) {
+            end_ms = end_ms.max(around.end_ms);
+        } else if let Some(next) =
+            Stored::at_or_after(connection, entity, block_id(day_ms.saturating_add(DAY_MS), entity))?
+        {
+            let hour_ms = next.ends.first_ms.div_euclid(HOUR_MS).saturating_mul(HOUR_MS);
+            end_ms = end_ms.max(hour_ms.saturating_add(HOUR_MS));
+        }
+        doubts.push((day_ms.saturating_sub(REACH_MS), end_ms));
+    }
     for sighting in read::sightings(connection, entity)? {
         let unsealed: Option<i64> = connection
             .prepare_cached(queries::POLL_UNSEALED_OLDEST)?
