@@ -166,7 +166,7 @@ fn all_upkeep(store: &Store, now: Timestamp) -> Work {
 fn weigh(path: &Path, values: u64) {
     let database = rusqlite::Connection::open(path).unwrap();
     let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, f64>(0)).unwrap();
-    let of_sql = |sql: &str| number(&format!("SELECT CAST(({sql}) AS REAL)"));
+    let of_sql = |sql: &str| number(&format!("SELECT CAST(coalesce(({sql}), 0) AS REAL)"));
     let rows = of_sql("SELECT coalesce(sum(samples), 0) FROM journal");
     let blocks = of_sql("SELECT count(*) FROM block");
     let sealed = of_sql("SELECT sum(samples) FROM block");

@@ -223,6 +223,9 @@ fn ask(kind: &'static Kind, range: (Timestamp, Timestamp), parameters: &[(&str, 
     RangeRequest::parse(kind, &pairs, Clock::System.now(), 30_000).unwrap()
 }
 
+/// What is asked, how many milliseconds are aimed at, and the parameters.
+type Question<'a> = (&'a str, f64, Vec<(&'a str, &'a str)>);
+
 fn charts(store: &Store, kind: &'static Kind, start: Timestamp, end: Timestamp) {
     let living = {
         let query = tachograph::store::EntityQuery {
@@ -238,7 +241,7 @@ fn charts(store: &Store, kind: &'static Kind, start: Timestamp, end: Timestamp) 
     let id = living.identity.part(1).to_owned();
     let fields = "cpu_cores,memory_working_set_bytes";
     let year = (start, end);
-    let questions: [(&str, f64, Vec<(&str, &str)>); 4] = [
+    let questions: [Question<'_>; 4] = [
         ("a year, a day a point, one container", 10.0, vec![("step", "1d"), ("fields", fields), ("id", &id)]),
         ("the same with p95 and max", 10.0, vec![("step", "1d"), ("fields", fields), ("agg", "p95,max"), ("id", &id)]),
         ("a year, a day a point, all by app", 100.0, vec![("step", "1d"), ("fields", fields), ("group_by", "app")]),

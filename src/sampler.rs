@@ -183,9 +183,10 @@ impl Sampler {
             announcements: Mutex::default(),
             wall_ahead_ms: Mutex::default(),
         });
+        let upkeep = upkeep::Upkeeper { store, clock: clock.clone(), vitals: Arc::clone(&vitals) };
         let writer = tokio::spawn(Writer { append, queue, vitals, clock: clock.clone() }.run());
         let (retention, follow_retention) = watch::channel(retention);
-        let upkeep = tokio::spawn(upkeep::run(store, clock.clone(), follow_retention));
+        let upkeep = tokio::spawn(upkeep.run(follow_retention));
         let version = env!("CARGO_PKG_VERSION");
         shared.announce(clock.now(), Severity::Info, "recorder_started", format!("recorder {version} started"));
         let known_down = known.iter().filter_map(down_since).collect();

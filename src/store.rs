@@ -277,6 +277,9 @@ pub struct Upkeep {
     pub merged_blocks: u64,
     /// Days of an entity whose hours were rolled up.
     pub rolled_days: u64,
+    /// For how long already what was sealed could have been: more than a minute or two only after a long downtime, or
+    /// where upkeep cannot keep up.
+    pub overdue_ms: u64,
     /// Polls deleted, with their samples.
     pub polls: u64,
     /// Events deleted.

@@ -13,6 +13,7 @@ use tracing::{debug, error, info};
 use super::writer::chain;
 use crate::clock::Clock;
 use crate::model::Timestamp;
+use crate::source::recorder::{UpkeepVitals, Vitals};
 use crate::store::{Cutoffs, Limits, Store, Upkeep};
 
 /// How often upkeep looks for what has grown old.
@@ -46,49 +47,66 @@ impl Retention {
     }
 }
 
-/// Looks after the store for ever.
-pub(super) async fn run(store: Arc<Store>, clock: Clock, retention: watch::Receiver<Retention>) {
-    let mut is_failing = false;
-    loop {
-        sleep(EVERY).await;
-        let now = clock.now();
-        let limits = retention.borrow().limits(now);
-        match upkeep(&store, now, limits).await {
-            Ok(done) => {
-                is_failing = false;
-                if done.sealed_samples > 0 || done.merged_blocks > 0 || done.rolled_days > 0 {
-                    debug!(done.sealed_samples, done.merged_blocks, done.rolled_days, "old samples packed");
-                }
-                if done.polls > 0 || done.events > 0 {
-                    info!(done.polls, done.events, "retention deleted what is too old");
-                }
-            }
-            Err(failure) => {
-                if !is_failing {
-                    error!(error = failure, "upkeep of the store failed: trying again every minute");
-                }
-                is_failing = true;
-            }
-        }
-    }
+/// Who looks after the store.
+pub(super) struct Upkeeper {
+    pub(super) store: Arc<Store>,
+    pub(super) clock: Clock,
+    pub(super) vitals: Arc<Vitals>,
 }
 
-/// What all steps of one go did together.
-async fn upkeep(store: &Arc<Store>, now: Timestamp, limits: Limits) -> Result<Upkeep, String> {
-    let mut all = Upkeep::default();
-    for _ in 0..STEPS_MAX {
-        let store = Arc::clone(store);
-        let step = tokio::task::spawn_blocking(move || store.upkeep(now, &limits)).await;
-        let step = step.map_err(|panicked| panicked.to_string())?.map_err(|error| chain(&error))?;
-        all.sealed_samples = all.sealed_samples.saturating_add(step.sealed_samples);
-        all.merged_blocks = all.merged_blocks.saturating_add(step.merged_blocks);
-        all.rolled_days = all.rolled_days.saturating_add(step.rolled_days);
-        all.polls = all.polls.saturating_add(step.polls);
-        all.events = all.events.saturating_add(step.events);
-        if !step.more {
-            break;
+impl Upkeeper {
+    /// Looks after the store for ever.
+    pub(super) async fn run(self, retention: watch::Receiver<Retention>) {
+        let mut is_failing = false;
+        loop {
+            sleep(EVERY).await;
+            let now = self.clock.now();
+            let limits = retention.borrow().limits(now);
+            match self.steps(now, limits).await {
+                Ok(done) => {
+                    is_failing = false;
+                    if done.sealed_samples > 0 || done.merged_blocks > 0 {
+                        debug!(done.sealed_samples, done.merged_blocks, "old samples packed");
+                    }
+                    if done.polls > 0 || done.events > 0 {
+                        info!(done.polls, done.events, "retention deleted what is too old");
+                    }
+                }
+                Err(failure) => {
+                    if !is_failing {
+                        error!(error = failure, "upkeep of the store failed: trying again every minute");
+                    }
+                    is_failing = true;
+                }
+            }
         }
-        sleep(PAUSE).await;
     }
-    Ok(all)
+
+    /// What all steps of one go did together.
+    async fn steps(&self, now: Timestamp, limits: Limits) -> Result<Upkeep, String> {
+        let mut all = Upkeep::default();
+        for _ in 0..STEPS_MAX {
+            let begun_ms = self.clock.monotonic_ms();
+            let store = Arc::clone(&self.store);
+            let step = tokio::task::spawn_blocking(move || store.upkeep(now, &limits)).await;
+            let step = step.map_err(|panicked| panicked.to_string())?.map_err(|error| chain(&error))?;
+            self.vitals.kept_up(UpkeepVitals {
+                did_something: step.more || step.polls > 0 || step.events > 0,
+                duration_ms: u64::try_from(self.clock.monotonic_ms().saturating_sub(begun_ms)).unwrap_or(0),
+                overdue_ms: step.overdue_ms,
+                sealed_samples: step.sealed_samples,
+                merged_blocks: step.merged_blocks,
+                deleted_polls: step.polls,
+            });
+            all.sealed_samples = all.sealed_samples.saturating_add(step.sealed_samples);
+            all.merged_blocks = all.merged_blocks.saturating_add(step.merged_blocks);
+            all.polls = all.polls.saturating_add(step.polls);
+            all.events = all.events.saturating_add(step.events);
+            if !step.more {
+                break;
+            }
+            sleep(PAUSE).await;
+        }
+        Ok(all)
+    }
 }

@@ -24,7 +24,7 @@ mod vitals;
 pub use kinds::{RECORDER, TARGET};
 use process::Process;
 use vitals::TargetVitals;
-pub use vitals::{About, CommitVitals, PollVitals, Vitals};
+pub use vitals::{About, CommitVitals, PollVitals, UpkeepVitals, Vitals};
 
 /// What a recorder needs to know of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +107,13 @@ impl Recorder {
                 counted(&vitals.commits),
                 counted(&vitals.commit_ms),
                 counted(&vitals.commit_failures),
+                Value::from(Some(vitals.commit_max_ms.swap(0, Ordering::Relaxed))),
+                counted(&vitals.upkeep_steps),
+                counted(&vitals.upkeep_ms),
+                counted(&vitals.upkeep_overdue_ms),
+                counted(&vitals.sealed_samples),
+                counted(&vitals.merged_blocks),
+                counted(&vitals.deleted_polls),
                 counted(&vitals.file_bytes),
                 counted(&vitals.wal_bytes),
             ]),
@@ -174,6 +181,16 @@ mod tests {
         vitals.committed(commit);
         vitals.tick_skipped();
         vitals.set_queue_length(9);
+        let step = UpkeepVitals {
+            did_something: true,
+            duration_ms: 40,
+            overdue_ms: 5_000,
+            sealed_samples: 11,
+            merged_blocks: 12,
+            deleted_polls: 13,
+        };
+        vitals.kept_up(step);
+        vitals.kept_up(UpkeepVitals { did_something: false, duration_ms: 1, overdue_ms: 0, ..step });
         let (sample, _) = observed(&vitals);
         assert_eq!(sample.since, Some(Timestamp::from_ms(1000)));
         assert_eq!(sample.values.len(), RECORDER.columns.len());
@@ -183,6 +200,13 @@ mod tests {
             ("events_total", 4),
             ("commits_total", 2),
             ("commit_seconds_total", 60),
+            ("commit_max_seconds", 30),
+            ("upkeep_steps_total", 1),
+            ("upkeep_seconds_total", 41),
+            ("upkeep_overdue_seconds", 0),
+            ("sealed_samples_total", 22),
+            ("merged_blocks_total", 24),
+            ("deleted_polls_total", 26),
             ("ticks_skipped_total", 1),
             ("queue_length", 9),
             ("snapshots_dropped_total", 0),
@@ -192,6 +216,9 @@ mod tests {
         }
         let rss = RECORDER.column_index("memory_rss_bytes").unwrap();
         assert!(sample.values[rss].int().unwrap() > 0);
+        // The longest commit is that since the sample before.
+        let longest = RECORDER.column_index("commit_max_seconds").unwrap();
+        assert_eq!(observed(&vitals).0.values[longest], Value::Int(0));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! against `Memory` after any history.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::memory::Memory;
 use super::sqlite::Sqlite;
@@ -61,7 +61,7 @@ pub(super) static PART: Kind = Kind {
 /// The kinds of the suite.
 pub(super) static KINDS: &[&Kind] = &[&THING, &PART];
 
-/// A backend under test; `reopen` does to it what the end of a process and a new start do.
+/// A backend under test; `reopen` does to it what the end of a process and a new start do, `kill` what `kill -9` does.
 pub(super) struct Bench {
     store: Store,
     directory: Option<tempfile::TempDir>,
@@ -83,7 +83,15 @@ impl Bench {
     }
 
     fn in_file(is_eager: bool) -> Self {
+        static EMPTY: OnceLock<Vec<u8>> = OnceLock::new();
         let directory = tempfile::tempdir().unwrap();
+        // Each file is made by all migrations, but they need not run for each.
+        let empty = EMPTY.get_or_init(|| {
+            let directory = tempfile::tempdir().unwrap();
+            drop(open(directory.path(), is_eager));
+            std::fs::read(directory.path().join(FILE)).unwrap()
+        });
+        std::fs::write(directory.path().join(FILE), empty).unwrap();
         let store = open(directory.path(), is_eager);
         Bench { store, directory: Some(directory), is_eager }
     }
@@ -95,13 +103,28 @@ impl Bench {
             self.store = open(directory.path(), self.is_eager);
         }
     }
+
+    /// Goes on from what is in the files now, with no end to what was: as the next process finds them after a kill.
+    fn kill(&mut self) {
+        if let Some(directory) = &self.directory {
+            let found = tempfile::tempdir().unwrap();
+            for name in [FILE, "test.db-wal"] {
+                let (from, to) = (directory.path().join(name), found.path().join(name));
+                assert!(!from.exists() || std::fs::copy(from, to).is_ok());
+            }
+            self.store = open(found.path(), self.is_eager);
+            self.directory = Some(found);
+        }
+    }
 }
 
+const FILE: &str = "test.db";
+
 fn open(directory: &Path, is_eager: bool) -> Store {
-    let path = directory.join("test.db");
+    let path = directory.join(FILE);
     let opened =
         if is_eager { Sqlite::open_eager_for_tests(&path, KINDS) } else { Sqlite::open_for_tests(&path, KINDS) };
-    Store::Sqlite(opened.unwrap())
+    Store::Sqlite(opened.unwrap().in_small_steps())
 }
 
 /// Runs a scenario over every backend.

@@ -111,8 +111,15 @@ impl Sqlite {
     #[cfg(test)]
     pub(super) fn open_for_tests(path: &Path, kinds: &'static [&'static Kind]) -> Result<Sqlite, StoreError> {
         let mut store = Sqlite::open(path, kinds)?;
-        store.windows = Windows { seal_ms: 60_000, merge_ms: 240_000, settle_ms: 0 };
+        store.windows = Windows { seal_ms: 60_000, merge_ms: 240_000, settle_ms: 0, ..Windows::USUAL };
         Ok(store)
+    }
+
+    /// As it is, with steps of upkeep of three samples or so.
+    #[cfg(test)]
+    pub(super) fn in_small_steps(mut self) -> Sqlite {
+        self.windows.cells_per_step = 30;
+        self
     }
 
     /// As [`Sqlite::open_for_tests`], with everything in merged blocks at all times.

@@ -225,7 +225,9 @@ fn what_must_be_absent_is_absent() {
 fn sql_stands_in_files() {
     let mut faults = Vec::new();
     // SQLite is told of a virtual table's columns in a statement that is made of the kind's description.
-    for file in files().into_iter().filter(|file| file.path != "sql/module.rs") {
+    // A migration takes tables of the past as the file has them, whatever they are called.
+    const MADE: [&str; 2] = ["sql/module.rs", "store/sqlite/migrations/rows.rs"];
+    for file in files().into_iter().filter(|file| !MADE.contains(&file.path.as_str())) {
         for statement in ["SELECT ", "INSERT ", "UPDATE ", "DELETE FROM", "CREATE TABLE", "CREATE INDEX", "DROP "] {
             for quoted in [format!("\"{statement}"), format!("\"\n    {statement}"), format!("r#\"{statement}")] {
                 if file.code.contains(&quoted) {

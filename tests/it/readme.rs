@@ -87,6 +87,11 @@ fn the_times_and_filters_of_the_readme_are_understood() {
     }
 }
 
+/// A path with a kind and a report that there are.
+fn named(path: &str) -> String {
+    path.replace("{kind}", "container").replace("{name}", "coverage")
+}
+
 #[test]
 fn every_path_and_parameter_of_the_readme_is_there() {
     let served = served();
@@ -95,12 +100,16 @@ fn every_path_and_parameter_of_the_readme_is_there() {
     for row in rows {
         let quoted: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
         for path in quoted.iter().filter(|part| part.starts_with('/')) {
-            // A difference is one between two times.
-            let needed = if *path == "/diff" { "?from=-1h" } else { "" };
-            let reply = served.get(&format!("{}{needed}", &path.replace("{kind}", "container")[1..]));
+            // A difference is one between two times, room that for something.
+            let needed = match *path {
+                "/diff" => "?from=-1h",
+                "/headroom" => "?cpus=0.5&mem=512",
+                _ => "",
+            };
+            let reply = served.get(&format!("{}{needed}", &named(path)[1..]));
             assert_eq!(reply.status, 200, "{path}: {}", reply.text());
         }
-        let path = quoted[0].replace("{kind}", "container");
+        let path = named(quoted[0]);
         for name in quoted[1..].iter().filter(|part| !part.starts_with('/')).flat_map(|list| list.split(' ')) {
             // A value that no parameter takes is refused for its value, not as an unknown name.
             let problem = served.problem(&format!("{}?{name}=%FF", &path[1..]));

@@ -145,41 +145,27 @@ impl Recorded {
                 let started_ms = START_MS + round * self.interval_ms + self.dice.ms(20);
                 let is_lost = round > 0 && self.dice.is_one_in(if is_regular { 25 } else { 3 });
                 let mut observations = Vec::new();
-                for slot in 0..things.len() {
+                for (slot, thing) in things.iter_mut().enumerate() {
                     if round > 0 && self.dice.is_one_in(20) {
-                        things[slot] = self.thing(host, started_ms - 100);
+                        *thing = self.thing(host, started_ms - 100);
                     }
-                    if things[slot].since.is_some() && self.dice.is_one_in(15) {
-                        things[slot].since = Some(Timestamp::from_ms(started_ms - self.dice.ms(90)));
-                        things[slot].counters.fill(0);
+                    if thing.since.is_some() && self.dice.is_one_in(15) {
+                        thing.since = Some(Timestamp::from_ms(started_ms - self.dice.ms(90)));
+                        thing.counters.fill(0);
                     }
                     if self.dice.is_one_in(10) {
-                        let mut thing = std::mem::replace(&mut things[slot], self.thing(host, 0));
-                        self.change(&mut thing);
-                        things[slot] = thing;
+                        self.change(thing);
                     }
                     let is_missing = slot > 0 && !is_regular && self.dice.is_one_in(4);
                     let at_ms = started_ms + 400 + self.dice.ms(60);
-                    let thing = &mut things[slot];
-                    let mut taken = std::mem::replace(
-                        thing,
-                        Thing {
-                            identity: thing.identity.clone(),
-                            since: thing.since,
-                            attributes: Attributes::new(),
-                            counters: Vec::new(),
-                            is_new: false,
-                        },
-                    );
-                    let sample = (!is_missing).then(|| self.sample(&mut taken, at_ms));
+                    let sample = (!is_missing).then(|| self.sample(thing, at_ms));
                     observations.push(Observation {
-                        identity: taken.identity.clone(),
-                        attributes: taken.is_new.then(|| taken.attributes.clone()),
+                        identity: thing.identity.clone(),
+                        attributes: thing.is_new.then(|| thing.attributes.clone()),
                         ended: None,
                         sample,
                     });
-                    taken.is_new &= is_lost;
-                    things[slot] = taken;
+                    thing.is_new &= is_lost;
                 }
                 let batch = KindBatch { kind: self.kind, complete: true, observations };
                 snapshots.push(Snapshot {

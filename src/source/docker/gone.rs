@@ -77,10 +77,7 @@ impl Gone {
         listed_at: Instant,
         is_listed: impl Fn(&str) -> bool,
         was_known: impl Fn(&str) -> bool,
-        host: &str,
-        clock_offset_ms: i64,
-        kept: Kept<'_>,
-        digests: &Digests,
+        observing: Observing<'_>,
     ) -> Vec<Observation> {
         let mut observations = Vec::new();
         self.0.retain(|id, entry| {
@@ -88,7 +85,7 @@ impl Gone {
                 return true;
             }
             if !is_listed(id) {
-                observations.push(entry.observation(id, was_known(id), host, clock_offset_ms, kept, digests));
+                observations.push(entry.observation(id, was_known(id), observing));
             }
             false
         });
@@ -96,16 +93,22 @@ impl Gone {
     }
 }
 
+/// What observing a container needs beside the container.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Observing<'a> {
+    /// The engine's name in the configuration.
+    pub(super) host: &'a str,
+    /// What is taken off the engine's times.
+    pub(super) clock_offset_ms: i64,
+    /// What of its facts may be kept.
+    pub(super) kept: Kept<'a>,
+    /// Digests of its image.
+    pub(super) digests: &'a Digests,
+}
+
 impl Entry {
-    fn observation(
-        &self,
-        id: &str,
-        was_known: bool,
-        host: &str,
-        clock_offset_ms: i64,
-        kept: Kept<'_>,
-        digests: &Digests,
-    ) -> Observation {
+    fn observation(&self, id: &str, was_known: bool, observing: Observing<'_>) -> Observation {
+        let Observing { host, clock_offset_ms, kept, digests } = observing;
         let ours = |at: Timestamp| at.plus_ms(clock_offset_ms.saturating_neg());
         let mut attributes = match &self.found {
             Some(found) => found.attributes(clock_offset_ms, kept, |_| None),

@@ -9,6 +9,7 @@ use super::Docker;
 use super::digests::Digests;
 use super::engine::{Engine, Fetched};
 use super::follow::EVENTS_WAITING_MAX;
+use super::gone::Observing;
 use super::inspect::{Kept, attributes_of_listed};
 use super::kinds::{CONTAINER, CONTAINER_DEVICE, CONTAINER_INTERFACE, ENGINE};
 use super::known::{Known, Network};
@@ -78,10 +79,12 @@ pub(super) fn observe(docker: &mut Docker, engine: &Arc<Engine>, visit: Visit, a
         answers.listed_at,
         |id| docker.known.contains_key(id),
         |id| before.contains_key(id),
-        building.host,
-        building.offset_ms,
-        building.kept,
-        building.digests,
+        Observing {
+            host: building.host,
+            clock_offset_ms: building.offset_ms,
+            kept: building.kept,
+            digests: building.digests,
+        },
     );
     building.containers.extend(ended);
 

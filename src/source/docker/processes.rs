@@ -201,7 +201,7 @@ impl Processes {
             Ok(None) | Err(_) => attributes_of_listed(line),
         };
         for (name, text) in belongs.iter().flat_map(Belongs::named) {
-            facts.entry(name).or_insert_with(|| text.into());
+            facts.entry(name).or_insert(text);
         }
         watched.shared = Some(shared_with_parts(&facts));
         // One that did not answer is asked at the next visit.

@@ -242,13 +242,18 @@ fn apps_of_group(group: &Json) -> Vec<App> {
 /// Applications that tasks are of, as they are embedded.
 fn apps_of_tasks(tasks: &[Json]) -> Vec<App> {
     let app = |task: &Json| serde_json::json!({"id": task["appId"].as_str().unwrap_or_default(), "tasks": [task]});
-    tasks.iter().map(|task| serde_json::from_value(app(task)).unwrap()).collect()
+    tasks
+        .iter()
+        .map(|task| serde_json::from_value(app(task)).unwrap_or_else(|error| panic!("{task}: {error}")))
+        .collect()
 }
 
 /// How much of one documented body was read: applications, tasks, deployments and so on.
 fn read_example(name: &str, body: &[u8]) -> usize {
     let json: Json = serde_json::from_slice(body).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let tasks = |json: &Json| json["tasks"].as_array().cloned().unwrap_or_else(|| vec![json["task"].clone()]);
+    // One task comes in a list of its own in some of them.
+    let listed = |json: &Json| ["tasks", "task"].iter().find_map(|name| json[*name].as_array().cloned());
+    let tasks = |json: &Json| listed(json).unwrap_or_else(|| vec![json["task"].clone()]);
     match name {
         "GET_v2_apps_toggle_embed_apps.tasks.json" => {
             let app: App = serde_json::from_value(json["app"].clone()).unwrap();

@@ -22,6 +22,14 @@ pub struct Vitals {
     pub(super) commits: AtomicU64,
     pub(super) commit_ms: AtomicU64,
     pub(super) commit_failures: AtomicU64,
+    /// Of the commits since this was last told.
+    pub(super) commit_max_ms: AtomicU64,
+    pub(super) upkeep_steps: AtomicU64,
+    pub(super) upkeep_ms: AtomicU64,
+    pub(super) upkeep_overdue_ms: AtomicU64,
+    pub(super) sealed_samples: AtomicU64,
+    pub(super) merged_blocks: AtomicU64,
+    pub(super) deleted_polls: AtomicU64,
     pub(super) queue_length: AtomicU64,
     pub(super) file_bytes: AtomicU64,
     pub(super) wal_bytes: AtomicU64,
@@ -65,6 +73,23 @@ pub struct CommitVitals {
     pub duration_ms: u64,
 }
 
+/// What one step of the store's upkeep did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UpkeepVitals {
+    /// Whether there was something to do.
+    pub did_something: bool,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// For how long already its work could have been done.
+    pub overdue_ms: u64,
+    /// Samples packed into blocks.
+    pub sealed_samples: u64,
+    /// Blocks that went into larger ones.
+    pub merged_blocks: u64,
+    /// Polls deleted.
+    pub deleted_polls: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct TargetVitals {
     pub(super) about: About,
@@ -85,6 +110,13 @@ impl Vitals {
             commits: AtomicU64::new(0),
             commit_ms: AtomicU64::new(0),
             commit_failures: AtomicU64::new(0),
+            commit_max_ms: AtomicU64::new(0),
+            upkeep_steps: AtomicU64::new(0),
+            upkeep_ms: AtomicU64::new(0),
+            upkeep_overdue_ms: AtomicU64::new(0),
+            sealed_samples: AtomicU64::new(0),
+            merged_blocks: AtomicU64::new(0),
+            deleted_polls: AtomicU64::new(0),
             queue_length: AtomicU64::new(0),
             file_bytes: AtomicU64::new(0),
             wal_bytes: AtomicU64::new(0),
@@ -126,6 +158,7 @@ impl Vitals {
     pub fn committed(&self, commit: CommitVitals) {
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.commit_ms.fetch_add(commit.duration_ms, Ordering::Relaxed);
+        self.commit_max_ms.fetch_max(commit.duration_ms, Ordering::Relaxed);
         self.samples.fetch_add(commit.samples, Ordering::Relaxed);
         self.duplicate_samples.fetch_add(commit.duplicate_samples, Ordering::Relaxed);
         self.events.fetch_add(commit.events, Ordering::Relaxed);
@@ -135,6 +168,17 @@ impl Vitals {
     pub fn commit_failed(&self, duration_ms: u64) {
         self.commit_failures.fetch_add(1, Ordering::Relaxed);
         self.commit_ms.fetch_add(duration_ms, Ordering::Relaxed);
+        self.commit_max_ms.fetch_max(duration_ms, Ordering::Relaxed);
+    }
+
+    /// A step of the store's upkeep ended, having found something to do or not.
+    pub fn kept_up(&self, step: UpkeepVitals) {
+        self.upkeep_steps.fetch_add(u64::from(step.did_something), Ordering::Relaxed);
+        self.upkeep_ms.fetch_add(step.duration_ms, Ordering::Relaxed);
+        self.upkeep_overdue_ms.store(step.overdue_ms, Ordering::Relaxed);
+        self.sealed_samples.fetch_add(step.sealed_samples, Ordering::Relaxed);
+        self.merged_blocks.fetch_add(step.merged_blocks, Ordering::Relaxed);
+        self.deleted_polls.fetch_add(step.deleted_polls, Ordering::Relaxed);
     }
 
     /// So many snapshots wait for the writer.

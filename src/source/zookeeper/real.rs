@@ -28,7 +28,7 @@ impl Server {
             println!("not run: no ZooKeeper is installed");
             return None;
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut server = Server { directory: tempfile::tempdir().unwrap(), port, child: None };
         server.start();
         Some(server)
@@ -68,8 +68,10 @@ impl Server {
     }
 
     async fn wait(&self) {
-        let until = Instant::now() + Duration::from_secs(60);
-        while word(&self.address(), "ruok", until).await.ok().as_deref() != Some("imok") {
+        let until = Instant::now() + Duration::from_secs(120);
+        // A connection that was made while it started may never be answered: the next one is.
+        let try_until = || Instant::now() + Duration::from_secs(3);
+        while word(&self.address(), "ruok", try_until()).await.ok().as_deref() != Some("imok") {
             assert!(Instant::now() < until, "the server does not answer");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -80,6 +82,13 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// A port that nobody listens on, below those that the system gives to others while the server takes its time to start.
+fn free_port() -> u16 {
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (first..first + 1_000).find(is_free).expect("a free port")
 }
 
 fn soon() -> Instant {

@@ -236,6 +236,48 @@ fn images_by_digest_and_tags_nobody_runs() {
 }
 
 #[test]
+fn a_tag_that_moved_away_is_not_run_by_the_containers_of_before() {
+    let made_of = |image: &str, facts: &[(&'static str, AttributeValue)]| {
+        [&[("image", AttributeValue::from(image)), ("app", "/app".into())], facts].concat()
+    };
+    let pushed_twice = vec!["hub/team/web@sha256:1".to_owned(), "mirror/web@sha256:11".to_owned()];
+    let container = |id: &str, facts: &[(&'static str, AttributeValue)]| {
+        seen("container", &["n1", id], facts, later(0), Some(later(0)), &[])
+    };
+    let containers = vec![
+        // The tag was moved on since: the name is the same, the digest is not.
+        container("a", &made_of("hub/team/cache:1", &[("image_digest", "sha256:8".into())])),
+        // Known by its id alone, as where the registry's image is held under no name.
+        container("b", &made_of("sha256:77", &[("image_id", "sha256:77".into())])),
+        // One image in two registries, under a digest each.
+        container(
+            "c",
+            &made_of("hub/team/web:1", &[("image_digest", "sha256:1".into()), ("image_digests", pushed_twice.into())]),
+        ),
+    ];
+    let tag = |repository: &str, digest: &str, id: &str| {
+        let facts = [("digest", AttributeValue::from(digest)), ("image_id", id.into())];
+        seen("tag", &["hub", repository, "1"], &facts, later(0), None, &[("size_bytes", 100)])
+    };
+    let tags = vec![
+        tag("team/cache", "sha256:9", "sha256:99"),
+        tag("team/job", "sha256:7", "sha256:77"),
+        tag("web", "sha256:11", "sha256:55"),
+        tag("web-old", "sha256:111", "sha256:66"),
+    ];
+    let snapshots = [
+        visit(("docker", "n1"), later(0), 10_000, vec![("container", containers)], vec![]),
+        visit(("registry", "hub"), later(0), 300_000, vec![("tag", tags)], vec![]),
+    ];
+    let database = in_memory(&snapshots, later(100));
+    check(
+        &database,
+        "unused_tags",
+        &["hub|team/cache|1|sha256:9|100|2026-08-17T00:00:00Z", "hub|web-old|1|sha256:111|100|2026-08-17T00:00:00Z"],
+    );
+}
+
+#[test]
 fn registry_growth() {
     let round = |(day, repositories, tags, bytes): (&str, i64, i64, i64)| {
         let now = at(&format!("{day}T12:00:00Z"));

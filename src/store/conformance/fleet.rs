@@ -64,10 +64,13 @@ enum Habit {
     Bursts,
 }
 
+const APPS: [&str; 7] = ["/shop/web", "/shop/cart", "/shop/search", "/pay", "/mail", "/batch", "/logs"];
+
 #[derive(Debug)]
 struct Container {
     id: String,
     name: String,
+    app: &'static str,
     habit: Habit,
     since: Timestamp,
     /// Cores it uses when it works.
@@ -154,6 +157,7 @@ impl Fleet {
         Container {
             id,
             name: format!("app-{}-{slot}", slot % 17),
+            app: APPS[slot % APPS.len()],
             habit,
             since,
             cores: 0.05 + 2.0 * dice.fraction().powi(3),
@@ -213,8 +217,9 @@ impl Fleet {
             };
             observations.push(Observation {
                 identity: Identity::new([host.name.clone(), container.id.clone()]),
-                attributes: (is_new && self.kind.attribute("name").is_some())
-                    .then(|| Attributes::from([("name", container.name.clone().into())])),
+                attributes: (is_new && self.kind.attribute("name").is_some()).then(|| {
+                    Attributes::from([("name", container.name.clone().into()), ("app", container.app.into())])
+                }),
                 ended: None,
                 sample: Some(Sample {
                     at,

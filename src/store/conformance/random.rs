@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::store::{Appended, EventRecord, Limits};
@@ -18,6 +19,8 @@ enum Step {
     Repeat,
     /// The process ends and starts again.
     Reopen,
+    /// The process is killed, and another one starts.
+    Kill,
     /// Retention takes what is older than so much before now.
     Retain { samples_age_ms: i64, events_age_ms: i64 },
     /// Upkeep seals and merges what is older than so much before now, and is broken off after so many steps.
@@ -106,7 +109,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => proptest::collection::vec(tick(), 1..4).prop_map(Step::Append),
         1 => Just(Step::Repeat),
-        2 => Just(Step::Reopen),
+        1 => Just(Step::Reopen),
+        2 => Just(Step::Kill),
         1 => (0..30_i64, 0..30_i64).prop_map(|(samples, events)| Step::Retain {
             samples_age_ms: (samples - 2) * 10_000,
             events_age_ms: (events - 2) * 10_000,
@@ -205,68 +209,98 @@ fn assert_same(memory: &Store, sqlite: &Store, times: &[i64], asked: &[Asked]) {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn sqlite_answers_as_memory_does_after_any_history(
-        steps in proptest::collection::vec(step(), 1..25),
-        asked in proptest::collection::vec(asked(), 1..12),
-    ) {
-        let memory = Bench::memory();
-        let mut sqlite = Bench::sqlite();
-        let mut sealed = Bench::sealed();
-        let mut now = 1_000_000;
-        let mut times = vec![now];
-        let mut last = Vec::new();
-        for step in &steps {
-            let told = |snapshots: &[Snapshot]| -> (Appended, Appended) {
-                let appended = memory.store.append(snapshots).unwrap();
-                assert_eq!(appended, sealed.store.append(snapshots).unwrap());
-                (appended, sqlite.store.append(snapshots).unwrap())
-            };
-            match step {
-                Step::Append(ticks) => {
-                    last = ticks.iter().map(|tick| {
+/// Tells a history to all backends; all then answer the same.
+fn live(steps: &[Step], asked: &[Asked]) {
+    let memory = Bench::memory();
+    let mut sqlite = Bench::sqlite();
+    let mut sealed = Bench::sealed();
+    let mut now = 1_000_000;
+    let mut times = vec![now];
+    let mut last = Vec::new();
+    for step in steps {
+        let told = |snapshots: &[Snapshot]| -> (Appended, Appended) {
+            let appended = memory.store.append(snapshots).unwrap();
+            assert_eq!(appended, sealed.store.append(snapshots).unwrap());
+            (appended, sqlite.store.append(snapshots).unwrap())
+        };
+        match step {
+            Step::Append(ticks) => {
+                last = ticks
+                    .iter()
+                    .map(|tick| {
                         now += tick.passed_ms;
                         snapshot_of(tick, now)
-                    }).collect();
-                    for snapshot in &last {
-                        times.push(snapshot.poll.started.ms());
-                        let samples = snapshot.batches.iter().flat_map(|batch| &batch.observations);
-                        times.extend(samples.filter_map(|seen| seen.sample.as_ref()).map(|sample| sample.at.ms()));
+                    })
+                    .collect();
+                for snapshot in &last {
+                    times.push(snapshot.poll.started.ms());
+                    let samples = snapshot.batches.iter().flat_map(|batch| &batch.observations);
+                    times.extend(samples.filter_map(|seen| seen.sample.as_ref()).map(|sample| sample.at.ms()));
+                }
+                let (left, right) = told(&last);
+                assert_eq!(left, right);
+            }
+            Step::Repeat => {
+                let (left, right) = told(&last);
+                assert_eq!(left, right);
+            }
+            Step::Reopen => {
+                sqlite.reopen();
+                sealed.reopen();
+            }
+            Step::Kill => {
+                sqlite.kill();
+                sealed.kill();
+            }
+            Step::Seal { age_ms, steps } => {
+                for _ in 0..*steps {
+                    if !sqlite.store.upkeep(ms(now - age_ms), &Limits::default()).unwrap().more {
+                        break;
                     }
-                    let (left, right) = told(&last);
-                    prop_assert_eq!(left, right);
-                }
-                Step::Repeat => {
-                    let (left, right) = told(&last);
-                    prop_assert_eq!(left, right);
-                }
-                Step::Reopen => {
-                    sqlite.reopen();
-                    sealed.reopen();
-                }
-                Step::Seal { age_ms, steps } => {
-                    for _ in 0..*steps {
-                        if !sqlite.store.upkeep(ms(now - age_ms), &Limits::default()).unwrap().more {
-                            break;
-                        }
-                    }
-                }
-                Step::Retain { samples_age_ms, events_age_ms } => {
-                    let cutoffs = Cutoffs {
-                        samples: Some(ms(now - samples_age_ms)),
-                        rollups: Some(ms(now - samples_age_ms)),
-                        events: Some(ms(now - events_age_ms)),
-                    };
-                    let polls = retain_all(&memory.store, &cutoffs);
-                    prop_assert_eq!(polls, retain_all(&sqlite.store, &cutoffs));
-                    prop_assert_eq!(polls, retain_all(&sealed.store, &cutoffs));
                 }
             }
+            Step::Retain { samples_age_ms, events_age_ms } => {
+                let cutoffs = Cutoffs {
+                    samples: Some(ms(now - samples_age_ms)),
+                    rollups: Some(ms(now - samples_age_ms)),
+                    events: Some(ms(now - events_age_ms)),
+                };
+                let polls = retain_all(&memory.store, &cutoffs);
+                assert_eq!(polls, retain_all(&sqlite.store, &cutoffs));
+                assert_eq!(polls, retain_all(&sealed.store, &cutoffs));
+            }
         }
-        assert_same(&memory.store, &sqlite.store, &times, &asked);
-        assert_same(&memory.store, &sealed.store, &times, &asked);
     }
+    assert_same(&memory.store, &sqlite.store, &times, asked);
+    assert_same(&memory.store, &sealed.store, &times, asked);
+}
+
+/// That many histories, each sealed, merged, ended and killed at points of its own.
+fn check(cases: u32) {
+    let config = ProptestConfig {
+        cases,
+        max_shrink_iters: 4_000,
+        source_file: Some(file!()),
+        test_name: Some("sqlite_answers_as_memory_does_after_any_history"),
+        ..ProptestConfig::default()
+    };
+    let history = (proptest::collection::vec(step(), 1..25), proptest::collection::vec(asked(), 1..12));
+    let outcome = TestRunner::new(config).run(&history, |(steps, asked)| {
+        live(&steps, &asked);
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn sqlite_answers_as_memory_does_after_any_history() {
+    check(256);
+}
+
+#[test]
+#[ignore = "takes long; run it by hand"]
+fn sqlite_answers_as_memory_does_after_any_of_ten_thousand_histories() {
+    check(10_000);
 }

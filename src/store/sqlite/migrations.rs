@@ -51,4 +51,6 @@ fn step<'a>(name: &str, sql: &'a str) -> M<'a> {
 }
 
 #[cfg(test)]
+mod older;
+#[cfg(test)]
 mod tests;

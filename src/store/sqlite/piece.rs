@@ -37,9 +37,10 @@ use crate::model::Value;
 /// The version that is written.
 const VERSION: u8 = 1;
 
-/// Most samples of one piece. So many containers fit a database page, so that one of them costs one page to read, and a
-/// poll of thousands is cut into parts of which one is enough.
-pub(super) const SAMPLES_MAX: usize = 32;
+/// Most samples of one piece. So many containers take two database pages: one of them is read at little more than the cost
+/// of finding it, while a poll of thousands is cut into parts of which one is enough. With half as many to a piece, a page
+/// each, sealing wrote more pages: a row that goes has its neighbours moved.
+pub(super) const SAMPLES_MAX: usize = 64;
 
 /// The series before those of the columns: entity, time, since.
 const FIXED_SERIES: usize = 3;

@@ -27,9 +27,6 @@ use super::windows::Windows;
 use crate::model::Timestamp;
 use crate::store::StoreError;
 
-/// Numbers taken in one step, nulls included, each of 16 bytes while it is packed. One entity more may go over it.
-const CELLS_PER_STEP: usize = 400_000;
-
 const OPERATION: &str = "seal samples";
 
 /// Samples that are packed, and what they were read from.
@@ -75,7 +72,7 @@ pub(super) fn plan<'a>(
         let work = kind.map(|kind| {
             let cells = kind.kind.columns.len() + FIXED_CELLS;
             let places = places.get(kind.kind.name).map(Vec::as_slice).unwrap_or_default();
-            pack(connection, kind, windows, (target, until_ms), cut(places, CELLS_PER_STEP / cells))
+            pack(connection, kind, windows, (target, until_ms), cut(places, windows.cells_per_step / cells))
         });
         Ok(Some(Seal { target, until_ms, work: work.transpose()? }))
     };
@@ -245,6 +242,12 @@ fn pack<'a>(
 }
 
 impl Seal<'_> {
+    /// For how long already this could have been done.
+    pub(super) fn overdue_ms(&self, windows: &Windows, now: Timestamp) -> u64 {
+        let ripe_ms = self.until_ms.saturating_add(windows.settle_ms);
+        u64::try_from(now.ms().saturating_sub(ripe_ms)).unwrap_or(0)
+    }
+
     /// Puts the blocks in the place of what they were made of, if that is still the same. Gives the number of samples
     /// that were sealed.
     pub(super) fn commit(&self, connection: &mut Connection) -> Result<u64, StoreError> {
@@ -285,7 +288,8 @@ impl Seal<'_> {
         let layouts = Layouts::default();
         for piece in &work.taken {
             let rest = if piece.entity_max > work.entity_last {
-                piece::after(&*layouts.get(connection, piece.layout)?, &piece.body, work.entity_last)?
+                let layout = layouts.get(connection, piece.layout)?;
+                piece::after(&layout, &piece.body, work.entity_last)?
             } else {
                 None
             };

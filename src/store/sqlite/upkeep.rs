@@ -53,7 +53,8 @@ fn step(store: &Sqlite, now: Timestamp, limits: &Limits) -> Result<Upkeep, Store
     let (kinds, windows) = (&store.layouts, &store.windows);
     if let Some(seal) = store.reading("seal samples", |connection| seal::plan(connection, kinds, windows, now))? {
         let sealed_samples = seal.commit(&mut store.writer()?.connection)?;
-        return Ok(Upkeep { sealed_samples, more: true, ..Upkeep::default() });
+        let overdue_ms = seal.overdue_ms(windows, now);
+        return Ok(Upkeep { sealed_samples, overdue_ms, more: true, ..Upkeep::default() });
     }
     if let Some(merge) = store.reading("merge blocks", |connection| merge::plan(connection, kinds, windows, now))? {
         let merged_blocks = merge.commit(&mut store.writer()?.connection)?;

@@ -132,6 +132,11 @@ impl Recorder {
         self.child.id()
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// What it has logged.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
@@ -164,11 +169,6 @@ impl Recorder {
         let reply = self.get(&path);
         assert_eq!(reply.status, 200, "GET {path}: {}", reply.text());
         Table::read(&reply.body)
-    }
-
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// Asks for a path and does not read the answer; dropping the connection is going away.

@@ -11,7 +11,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 #[test]
 fn a_quarter_of_a_cpu_reads_as_0_25_cores_and_throttled() {
-    let _together = machine::shared();
+    let _alone = machine::alone();
     let Some(world) = world() else { return };
     world.engine.container("burn", &["--cpus", "0.25"], "while :; do :; done");
 

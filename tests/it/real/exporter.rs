@@ -134,7 +134,9 @@ fn check(kind: &str, name: &str, column: &str, local: &Table, told: &Table) {
     for (row, at) in told.column("time").into_iter().enumerate() {
         // Times are of one clock and one form.
         let after = times.partition_point(|time| *time < at);
-        let around = after.checked_sub(1).and_then(|before| own[before]).zip(own.get(after).copied().flatten());
+        // A page is dated when it arrives, and read a moment earlier: a local sample may lie between.
+        let before = after.checked_sub(2);
+        let around = before.and_then(|before| own[before]).zip(own.get(after).copied().flatten());
         let (Some(number), Some((before, after))) = (theirs[row], around) else { continue };
         let whole = whole_of(column, |whole| told.numbers(whole)[row]);
         rounds.push((is_between(column, before, number, after, whole), before, number, after));

@@ -83,12 +83,20 @@ fn assert_alike([docker, podman]: [f64; 2], what: &str) {
 
 #[test]
 fn the_same_containers_read_alike_on_docker_and_podman() {
-    let _together = machine::shared();
+    let _alone = machine::alone();
     if let Some(reason) = engine::podman_missing() {
         return machine::not_run(&reason);
     }
     let pair = Pair::start();
     let begun = now_ms();
+    // Events are told from the first visit on.
+    wait_for("the first visits", SEEN_WITHIN, || {
+        let answer = pair.recorder.json("/api/v1/targets");
+        let is_up = |name: &str| {
+            answer["targets"].as_array().unwrap().iter().any(|target| target["target"] == name && target["up"] == true)
+        };
+        (is_up("docker/docker") && is_up("docker/podman")).then_some(())
+    });
     pair.container("burn", &["--cpus", "0.25"], "while :; do :; done");
     let held = "dd if=/dev/zero of=/dev/shm/held bs=1M count=48 2>/dev/null; sleep 1000";
     pair.container("holder", &["--memory", "96m"], held);

@@ -76,6 +76,11 @@ fn a_tag_leads_to_the_containers_that_run_it_though_the_image_is_deleted() {
     };
     assert_eq!(image_id("container?name=cart-1"), image_id("tag?repository=shop/cart&tag=1.0"));
 
+    let unused = recorder.json(&format!("/api/v1/reports/unused_tags?start=-1h&end={LATER}"));
+    let unused: Vec<&serde_json::Value> =
+        unused["rows"].as_array().unwrap().iter().map(|row| &row["repository"]).collect();
+    assert_eq!(unused, ["shop/idle"], "the tag that no container has run");
+
     // Untagged, the engine knows no digest of it any more; nor does a recorder that starts then.
     engine.docker(&["rmi", "--force", &name("cart")]);
     assert_eq!(engine.docker(&["inspect", "--format", "{{.State.Running}}", "cart-1"]), "true");

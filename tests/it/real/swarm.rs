@@ -58,8 +58,10 @@ fn a_swarm_of_one_node_tells_its_services_and_why_tasks_failed() {
         let fixed = ["service", "create", "--detach", "--no-resolve-image", "--network", "host", "--name", name];
         engine.docker(&[&fixed[..], options, &["bb:1.0"], command].concat())
     };
+    // As a stack's deployment labels both.
+    let stack = "com.docker.stack.namespace=shop";
     let web = create(
-        &["--replicas", "2", "--label", "com.docker.stack.namespace=shop", "--limit-cpu", "0.5"],
+        &["--replicas", "2", "--label", stack, "--container-label", stack, "--limit-cpu", "0.5"],
         "web",
         &["sleep", "100000"],
     );
@@ -101,6 +103,7 @@ fn a_swarm_of_one_node_tells_its_services_and_why_tasks_failed() {
     let of_service = |name: &str| entities(&recorder, "container", &format!("service={name}"));
     wait_for("the containers of web", SEEN_WITHIN, || (of_service("web").len() == 2).then_some(()));
     assert_eq!(of_service("everywhere").len(), 1);
+    assert_eq!(entities(&recorder, "container", "stack=shop").len(), 2);
 
     // One is stopped, another goes, then the whole swarm; the engine stays up.
     engine.docker(&["service", "scale", "--detach", "web=1"]);

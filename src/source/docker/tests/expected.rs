@@ -13,13 +13,13 @@ use crate::model::{Attributes, Column, Observation, TargetName, Timestamp, Value
 use crate::source::docker::kinds::{CONTAINER, CONTAINER_DEVICE, CONTAINER_INTERFACE, ENGINE};
 use crate::source::docker::stats::{self, Quirks};
 use crate::source::docker::version::{self, ApiVersion, VersionReply};
-use crate::source::docker::{Images, Settings, events, info, inspect, list};
+use crate::source::docker::{Images, Settings, events, info, inspect, list, top};
 use crate::source::http::{Canned, CannedReply, Http, Limits};
 use crate::source::swarm::Swarm;
 use crate::source::{Observed, Source, Visit};
 
 /// What is never asked for, by the part of its path after the version.
-const NOT_ASKED_FOR: [&str; 5] = ["/networks", "/volumes", "/swarm", "/nosuch", "/top"];
+const NOT_ASKED_FOR: [&str; 4] = ["/networks", "/volumes", "/swarm", "/nosuch"];
 
 /// A recorded reply.
 struct Recorded {
@@ -201,6 +201,11 @@ async fn understood(directory: &Path, reply: &Recorded, quirks: Quirks) -> Strin
             let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
             let replies: Vec<&[u8]> = if reply.name.ends_with(".ndjson") { lines.collect() } else { vec![body] };
             replies.into_iter().for_each(|one| stats_of(&mut text, one, quirks));
+        }
+        path if path.ends_with("/top") => {
+            for process in top::parse(body).unwrap() {
+                let _ = writeln!(text, "  {process:?}");
+            }
         }
         path if path.starts_with("/containers/") && path.ends_with("/json") => {
             let inspected = inspect::parse(body).unwrap();

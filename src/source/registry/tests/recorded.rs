@@ -17,8 +17,8 @@ fn files(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in entries {
         if entry.is_dir() {
             files(&entry, found);
-        } else if entry.extension().is_some_and(|it| it == "meta") {
-            found.push(entry.with_extension(""));
+        } else if entry.extension().is_none_or(|it| it != "meta") && !entry.ends_with("expect.txt") {
+            found.push(entry);
         }
     }
 }

@@ -117,7 +117,7 @@ fn what_is_no_piece_is_refused_with_a_reason() {
     assert_eq!(reason(&piece), "its checksum is wrong");
     let summed = |body: &[u8]| [body, &layout.checksum(body).to_le_bytes()].concat();
     assert!(reason(&summed(&[2, 1, 6, 0])).starts_with("format version 2"));
-    assert_eq!(reason(&summed(&[1, 33, 6, 0])), "it claims 33 samples");
+    assert_eq!(reason(&summed(&[1, 65, 6, 0])), "it claims 65 samples");
     assert_eq!(reason(&summed(&[1, 1, 5, 0])), "5 series for a layout of 3 columns");
     assert_eq!(reason(&summed(&[1, 1, 6, 0, 9])), "a series of form 9");
     let twice: Vec<Sample> = vec![(1, 2, None, vec![]), (1, 3, None, vec![])];

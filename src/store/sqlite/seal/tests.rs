@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::{Place, cut};
 use crate::model::{Identity, Snapshot, TimeRange, Timestamp};
 use crate::store::conformance::assert_same_run;
 use crate::store::conformance::fleet::{FLEET, Fleet};
@@ -228,6 +229,73 @@ fn long_arrears_are_worked_off_in_small_steps() {
     }
     assert!(steps > 4, "{steps} steps");
     told.assert_same();
+}
+
+#[test]
+fn a_step_is_packed_beside_the_writer_and_kept_only_if_nothing_came_in_between() {
+    let mut told = Told::new(1, 3);
+    let mut rounds: Vec<_> = (0..5 * HOUR_MS / INTERVAL_MS).map(|_| told.fleet.round()).collect();
+    let late = rounds.remove(7);
+    rounds.iter().for_each(|round| told.append(round));
+    told.now_ms += 5 * HOUR_MS;
+    let now = Timestamp::from_ms(told.now_ms);
+    let plan = |sqlite: &Sqlite| {
+        let (kinds, windows) = (&sqlite.layouts, &sqlite.windows);
+        let packed = sqlite.reading("seal", |connection| super::plan(connection, kinds, windows, now));
+        packed.unwrap().map(|seal| seal.commit(&mut sqlite.writer().unwrap().connection).unwrap())
+    };
+    {
+        let Store::Sqlite(sqlite) = &told.sqlite else { panic!("a file") };
+        let (kinds, windows) = (&sqlite.layouts, &sqlite.windows);
+        let seal = {
+            // The writer is busy all the while.
+            let _busy = sqlite.writer().unwrap();
+            sqlite.reading("seal", |connection| super::plan(connection, kinds, windows, now)).unwrap().unwrap()
+        };
+        told.append(&late);
+        assert_eq!(seal.commit(&mut sqlite.writer().unwrap().connection).unwrap(), 0);
+        assert_eq!(told.blocks(), 0);
+        told.assert_same();
+        assert!(plan(sqlite) > Some(150));
+    }
+    told.assert_same();
+    told.upkeep(&Limits::default());
+    told.assert_same();
+}
+
+#[test]
+fn polls_of_thousands_are_sealed_in_parts() {
+    let mut told = Told::new(1, 100);
+    let Store::Sqlite(sqlite) = &mut told.sqlite else { panic!("a file") };
+    // Some 10 of 100 containers in a step, so that pieces are cut too.
+    sqlite.windows.cells_per_step = 10 * 60 * 35;
+    told.live(5);
+    let mut rows = told.rows();
+    let mut steps = 0;
+    while told.sqlite.upkeep(Timestamp::from_ms(told.now_ms), &Limits::default()).unwrap().more {
+        steps += 1;
+        assert!(rows - told.rows() <= 3 * 10 * 60, "{} samples in one step", rows - told.rows());
+        rows = told.rows();
+        if steps % 3 == 0 {
+            told.assert_same();
+        }
+    }
+    assert!(steps >= 8, "{steps} steps");
+    told.assert_same();
+}
+
+#[test]
+fn a_step_goes_through_so_many_samples_as_it_may() {
+    let place = |entity_min, entity_max, samples| Place { entity_min, entity_max, samples };
+    let polls = |places: &[Place]| -> Vec<Place> { places.iter().copied().cycle().take(10 * places.len()).collect() };
+    // All of it; up to where pieces end; through the first pieces, where even these are too much.
+    let places = polls(&[place(1, 20, 20), place(21, 40, 20), place(41, 60, 20)]);
+    assert_eq!(cut(&places, 600), i64::MAX);
+    assert_eq!(cut(&places, 450), 40);
+    assert_eq!(cut(&places, 300), 20);
+    assert_eq!(cut(&places, 100), 20);
+    assert_eq!(cut(&places, 20), 2);
+    assert_eq!(cut(&[place(5, 5, 1)], 0), 5);
 }
 
 proptest! {
