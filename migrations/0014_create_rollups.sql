@@ -8,14 +8,15 @@ CREATE TABLE rollup_layout (
 
 -- One entity's hours of a window. id: as that of a block, of the window's start. end_ms: the window's end; hours from
 -- until_ms on are not rolled up. first_ms, last_ms: its oldest and newest sample; before_ms, after_ms: those before and
--- after it when it was made, which the hours at its ends depend on.
+-- after it when it was made, which the hours at its ends depend on. A window without samples, into which only the stretch
+-- between two others reaches, has these as its newest and its oldest.
 CREATE TABLE rollup (
     id INTEGER PRIMARY KEY,
     entity INTEGER NOT NULL REFERENCES entity (id),
     end_ms INTEGER NOT NULL,
     until_ms INTEGER NOT NULL,
     first_ms INTEGER NOT NULL,
-    last_ms INTEGER NOT NULL,
+    last_ms INTEGER,
     before_ms INTEGER,
     after_ms INTEGER,
     is_merged INTEGER NOT NULL,

@@ -180,6 +180,12 @@ impl Bins {
     }
 }
 
+/// The stretch that ends with a sample of a run.
+pub fn stretch_to(run: &Run, index: usize) -> Option<Stretch> {
+    let previous = index.checked_sub(1).and_then(|before| mark(run, before));
+    rate::stretch(previous.as_ref(), &mark(run, index)?, run.polled_before_first)
+}
+
 /// The mark of a run's sample.
 fn mark(run: &Run, index: usize) -> Option<Mark> {
     Some(Mark {
@@ -202,7 +208,7 @@ fn plan(run: &Run, versions: &[Version], hours: &mut Hours) -> Plan {
     for next in inside.start..run.len() {
         let Some(mark) = mark(run, next) else { continue };
         let previous = next.checked_sub(1).and_then(|index| self::mark(run, index));
-        let stretch = rate::stretch(previous.as_ref(), &mark, run.polled_before_first);
+        let stretch = stretch_to(run, next);
         let version = version_at(versions, mark.at);
         let is_inside = inside.contains(&next);
         let stays = if is_inside { &mut hours.stays } else { &mut hours.after };

@@ -210,6 +210,8 @@ pub struct Polls {
 pub struct TargetRecord {
     /// Its name.
     pub target: TargetName,
+    /// When its newest tick was, skipped and dropped ones not left aside.
+    pub last_tick: Timestamp,
     /// Its newest poll (skipped and dropped ticks left aside).
     pub last_poll: Option<PollRecord>,
     /// Its newest good poll.
@@ -280,6 +282,8 @@ pub struct Upkeep {
     /// For how long already what was sealed could have been: more than a minute or two only after a long downtime, or
     /// where upkeep cannot keep up.
     pub overdue_ms: u64,
+    /// The same of what was rolled up.
+    pub rollup_overdue_ms: u64,
     /// Polls deleted, with their samples.
     pub polls: u64,
     /// Events deleted.

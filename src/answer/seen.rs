@@ -35,8 +35,9 @@ pub(super) fn seen(
 ) -> Result<Seen, AnswerError> {
     let mut seen = Seen::new(target.clone());
     let known = if by_hours { store.poll_chains(target, days(range))? } else { Chains::default() };
-    let newest =
-        store.targets()?.into_iter().find(|record| record.target == *target).and_then(|record| record.last_poll);
+    let record = store.targets()?.into_iter().find(|record| record.target == *target);
+    let last_tick = record.as_ref().map(|record| record.last_tick);
+    let newest = record.and_then(|record| record.last_poll);
     let polls = store.polls(target, instant(range.start()))?;
     let polls = [&polls.good_before, &polls.good_after, &newest].into_iter().flatten();
     let of_chains =
@@ -49,7 +50,7 @@ pub(super) fn seen(
     let from = range.start().plus_ms(before_ms.saturating_neg());
     let Some(around) = TimeRange::new(from, range.end().plus_ms(after_ms)) else { return Ok(seen) };
     let known = if by_hours { store.poll_chains(target, days(around))? } else { known };
-    let polled_until = newest.map_or(range.start(), |newest| newest.poll.started.plus_ms(after_ms));
+    let polled_until = last_tick.map_or(range.start(), |tick| tick.plus_ms(1));
     // Of what comes after, only the first good tick counts.
     let mut after: Vec<PollChain> = known.good_after.into_iter().collect();
     for (index, piece) in pieces(around, known.days).into_iter().enumerate() {

@@ -196,9 +196,10 @@ mod tests {
 
     fn exact(values: &mut [f64], percent: u8) -> f64 {
         values.sort_by(f64::total_cmp);
-        let rank = f64::from(percent) / 100.0 * (values.len() - 1) as f64;
-        let (below, above) = (values[rank.floor() as usize], values[rank.ceil() as usize]);
-        below + (above - below) * rank.fract()
+        let (rank, part) =
+            ((values.len() - 1) * usize::from(percent) / 100, (values.len() - 1) * usize::from(percent) % 100);
+        let (below, above) = (values[rank], values[(rank + part.min(1)).min(values.len() - 1)]);
+        below + (above - below) * (part as f64 / 100.0)
     }
 
     fn sketch(values: &[f64]) -> Sketch {

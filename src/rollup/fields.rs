@@ -13,6 +13,8 @@ use super::{Kept, derived_of, kept};
 struct Place {
     position: usize,
     decimals: u8,
+    /// Where it is taken away and was not told, nothing is.
+    untold_is_none: bool,
 }
 
 /// What a field is made of.
@@ -285,7 +287,8 @@ impl Grown {
 
 fn place(kind: &'static Kind, name: &str, columns: &mut Vec<usize>) -> Option<Place> {
     let index = kind.column_index(name)?;
-    let decimals = match kind.columns.get(index)?.repr {
+    let column = kind.columns.get(index)?;
+    let decimals = match column.repr {
         Repr::Integer { decimals } => decimals,
         Repr::Float => 0,
     };
@@ -293,7 +296,7 @@ fn place(kind: &'static Kind, name: &str, columns: &mut Vec<usize>) -> Option<Pl
         columns.push(index);
         columns.len() - 1
     });
-    Some(Place { position, decimals })
+    Some(Place { position, decimals, untold_is_none: column.untold_is_none })
 }
 
 fn derived_source(kind: &'static Kind, derived: &Derived, columns: &mut Vec<usize>) -> Option<Source> {
@@ -323,6 +326,7 @@ fn derived_source(kind: &'static Kind, derived: &Derived, columns: &mut Vec<usiz
 
 fn remainder(of: Place, less: Place, run: &Run, index: usize) -> Value {
     match (of.value(run, index), less.value(run, index)) {
+        (of, Value::Null) if less.untold_is_none => of,
         (Value::Null, _) | (_, Value::Null) => Value::Null,
         (Value::Int(left), Value::Int(right)) if of.decimals == less.decimals => {
             Value::Int(left.saturating_sub(right).max(0))

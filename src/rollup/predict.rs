@@ -75,6 +75,8 @@ fn remainder(of: &HourCell, less: &HourCell) -> Option<(Total, Value)> {
         (Total::Int(of), Total::Int(less), Value::Int(of_last), Value::Int(less_last)) => {
             Some((Total::Int(of.saturating_sub(less)), Value::Int(of_last.saturating_sub(less_last).max(0))))
         }
+        // Never told: some kinds take nothing away then.
+        _ if less.count == 0 => Some((of.sum, of.last.above)),
         _ => Some((Total::Nothing, Value::Null)),
     }
 }

@@ -124,6 +124,7 @@ impl Memory {
         with_polls
             .map(|(name, target)| TargetRecord {
                 target: name.clone(),
+                last_tick: newest(target, |_| true).map_or(Timestamp::MIN, |record| record.poll.started),
                 last_poll: newest(target, was_visited),
                 last_good: newest(target, Outcome::is_good),
                 last_failed: newest(target, |outcome| was_visited(outcome) && !outcome.is_good()),

@@ -61,10 +61,7 @@ pub(super) fn run(
     part(&mut report, "attributes", |report| attribute_sets(connection, report));
     part(&mut report, "polls", |report| poll_texts(connection, report));
     part(&mut report, "events", |report| events(connection, report));
-    part(&mut report, "rollups", |report| {
-        rollup::faults(connection, kinds)?.into_iter().for_each(|fault| report.fault(fault));
-        Ok(())
-    });
+    part(&mut report, "rollups", |report| rollup::check(connection, kinds, report));
     part(&mut report, "the journal", |report| journal::check(connection, kinds, report));
     let mut stopped = None;
     part(&mut report, "blocks", |report| {

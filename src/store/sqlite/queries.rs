@@ -106,6 +106,7 @@ queries! {
     POLLS_DUE = "polls_due";
     POLLS_GOOD_AROUND = "polls_good_around";
     POLLS_IN_RANGE = "polls_in_range";
+    POLLS_OF_DAY_AFTER = "polls_of_day_after";
     POLLS_OLD = "polls_old";
     POLLS_SEALED = "polls_sealed";
     ROLLUP_AT_OR_AFTER = "rollup_at_or_after";

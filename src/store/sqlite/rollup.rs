@@ -2,7 +2,7 @@
 //!
 //! # The plan
 //! A trigger notes the day of every block that is kept: `rollup_due`. Once that day is over and has settled, its samples
-//! are read, rolled up and kept, in one transaction with the note. A late sample comes into a block like any other, so
+//! are read and rolled up beside the writer, then kept, in one short transaction with the note. A late sample comes into a block like any other, so
 //! its day is noted again; and the days beside it, where the samples that their hours depend on are others now. What
 //! retention has taken samples of is never made again: its hours stay, and only hours it did not have are added. The
 //! state is all in the tables: a process that ends in between goes on where it was.
@@ -16,7 +16,7 @@ use super::read::{self, During};
 use super::windows::{ENTITIES_END, Windows, block_id};
 use super::{codec, retention, samples};
 use crate::model::{HOUR_MS, Hours, Identity, Kind, Run, TimeRange, Timestamp};
-use crate::rollup::{Roller, fields_count};
+use crate::rollup::{self, Roller, fields_count};
 use crate::store::{Fetch, StoreError};
 
 mod cells;
@@ -28,12 +28,14 @@ mod read_hours;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod weigh;
 
-pub(super) use chains::{chain_step, delete_old as delete_old_chains, poll_chains};
-pub(super) use check::faults;
-pub(super) use merge::merge_step;
+pub(super) use chains::{delete_old as delete_old_chains, plan as plan_chains, poll_chains};
+pub(super) use check::check;
+pub(super) use merge::plan as plan_merge;
 pub(super) use read_hours::hours;
-use stored::{Ends, Stored};
+use stored::{Ends, Fresh, Stored};
+pub(super) use weigh::weigh;
 
 /// A day: what is rolled up at once.
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -41,103 +43,194 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 /// Windows that days are merged into: four weeks, so that a year of one entity is thirteen reads.
 const MERGED_MS: i64 = 28 * DAY_MS;
 
-/// Samples rolled up in one step: the writer waits for some tens of milliseconds. One entity's day more may go over it.
-const SAMPLES_PER_STEP: usize = 20_000;
+/// Samples rolled up in one step, beside the writer. One entity's day more may go over it.
+const SAMPLES_PER_STEP: usize = 50_000;
 
-/// Days rolled up in one step, where each has few samples.
-const DAYS_PER_STEP: i64 = 50;
+/// Days rolled up in one step, where each has few samples: a few megabytes that the writer waits for.
+const DAYS_PER_STEP: i64 = 100;
 
 /// Polling intervals after which an hour is closed, where that is longer than the time that everything settles in.
 const SETTLE_INTERVALS: i64 = 4;
 
+const OPERATION: &str = "roll up hours";
+
 /// A day of an entity that is to be rolled up.
+#[derive(Debug)]
 struct Due {
     entity: i64,
     day_ms: i64,
+    ready_ms: i64,
     kind: String,
     identity: Vec<u8>,
 }
 
+/// Days that are rolled up, but not kept yet.
+#[derive(Debug)]
+pub(super) struct Roll {
+    days: Vec<(Due, Outcome)>,
+}
+
+/// What becomes of a day.
+#[derive(Debug)]
+enum Outcome {
+    /// There is nothing to keep.
+    Nothing,
+    /// The rollup there was is of what is no more.
+    Gone { old: i64 },
+    /// It is not over, or an interval of its polls is long: it is looked at again then.
+    Later { ready_ms: i64 },
+    /// Its hours, and the rollup that they are in up to now. Days before it that have no samples, but time between two of
+    /// them, are due with it.
+    Made { new: Fresh, old: Option<i64>, due: Vec<i64> },
+}
+
 /// Rolls up a little of what is ripe; `before`: of days that begin before it, whole or not, as retention is about to take
-/// their samples. Gives the number of days, or nothing where there is nothing to do.
-pub(super) fn roll_step(
-    connection: &mut Connection,
+/// their samples. Nothing where there is nothing to do.
+pub(super) fn plan(
+    connection: &Connection,
     kinds: &[&'static Kind],
     windows: &Windows,
     now: Timestamp,
     before: Option<Timestamp>,
-) -> Result<Option<u64>, StoreError> {
-    const OPERATION: &str = "roll up hours";
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).during(OPERATION)?;
+) -> Result<Option<Roll>, StoreError> {
     let settled_ms = now.ms().saturating_sub(windows.settle_ms);
     // A day that begins before a cutoff ends at most a day after it.
     let ready_ms = before.map_or(settled_ms, |before| settled_ms.max(before.ms().saturating_add(DAY_MS - 1)));
-    let due = due(&transaction, ready_ms).during(OPERATION)?;
-    if due.is_empty() {
-        return Ok(None);
-    }
-    let (mut rolled, mut read) = (0, 0);
-    for due in due {
-        let Some(samples) = roll_day(&transaction, kinds, &due, settled_ms, before.is_some())? else { continue };
+    let mut roll = Roll { days: Vec::new() };
+    let mut read = 0;
+    for due in due(connection, ready_ms).during(OPERATION)? {
+        let (outcome, samples) = roll_day(connection, kinds, &due, settled_ms, before.is_some())?;
+        // Of days in one window the second is made once the first is kept.
+        let is_taken = |old: i64| roll.days.iter().any(|(_, outcome)| outcome.replaces(old));
+        if outcome.old().is_some_and(is_taken) {
+            continue;
+        }
+        roll.days.push((due, outcome));
         read += samples;
-        rolled += 1;
         if read >= SAMPLES_PER_STEP {
             break;
         }
     }
-    transaction.commit().during(OPERATION)?;
     // Of what is put off because it is not over, retention gets the rest.
-    Ok(Some(rolled).filter(|rolled| *rolled > 0 || before.is_none()))
+    let has_work = roll.days.iter().any(|(_, outcome)| before.is_none() || !outcome.is_later());
+    Ok(has_work.then_some(roll))
+}
+
+impl Outcome {
+    fn old(&self) -> Option<i64> {
+        match self {
+            Outcome::Made { old, .. } => *old,
+            Outcome::Gone { old } => Some(*old),
+            Outcome::Nothing | Outcome::Later { .. } => None,
+        }
+    }
+
+    fn replaces(&self, id: i64) -> bool {
+        self.old() == Some(id)
+    }
+
+    fn is_later(&self) -> bool {
+        matches!(self, Outcome::Later { .. })
+    }
+}
+
+impl Roll {
+    /// For how long already this could have been done. The days come in the order of that.
+    pub(super) fn overdue_ms(&self, now: Timestamp) -> u64 {
+        let ready_ms = self.days.first().map_or(now.ms(), |(due, _)| due.ready_ms);
+        u64::try_from(now.ms().saturating_sub(ready_ms)).unwrap_or(0)
+    }
+
+    /// Keeps what was made. Gives the number of days.
+    pub(super) fn commit(&self, connection: &mut Connection) -> Result<u64, StoreError> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).during(OPERATION)?;
+        let keep = || {
+            let mut rolled = 0;
+            for (due, outcome) in &self.days {
+                rolled += u64::from(!outcome.is_later());
+                due.keep(&transaction, outcome)?;
+            }
+            Ok(rolled)
+        };
+        let rolled = keep().during(OPERATION)?;
+        transaction.commit().during(OPERATION)?;
+        Ok(rolled)
+    }
+}
+
+impl Due {
+    fn keep(&self, connection: &Connection, outcome: &Outcome) -> rusqlite::Result<()> {
+        let (entity, day_ms) = (self.entity, self.day_ms);
+        match outcome {
+            Outcome::Later { ready_ms } => {
+                connection
+                    .prepare_cached(queries::ROLLUP_DUE_LATER)?
+                    .execute(named_params! {":entity": entity, ":day_ms": day_ms, ":ready_ms": ready_ms})?;
+                return Ok(());
+            }
+            Outcome::Nothing => {}
+            Outcome::Gone { old } => stored::delete(connection, *old)?,
+            Outcome::Made { new, old, due } => {
+                if let Some(old) = old {
+                    stored::delete(connection, *old)?;
+                }
+                new.insert(connection)?;
+                due.iter().try_for_each(|day_ms| note_due(connection, entity, *day_ms))?;
+                doubt_neighbours(connection, entity, new)?;
+            }
+        }
+        connection
+            .prepare_cached(queries::ROLLUP_DUE_DELETE)?
+            .execute(named_params! {":entity": entity, ":day_ms": day_ms})?;
+        Ok(())
+    }
 }
 
 fn due(connection: &Connection, ready_ms: i64) -> rusqlite::Result<Vec<Due>> {
     let mut statement = connection.prepare_cached(queries::ROLLUPS_DUE)?;
     let rows = statement.query_map(named_params! {":ready_ms": ready_ms, ":limit": DAYS_PER_STEP}, |row| {
-        Ok(Due { entity: row.get(0)?, day_ms: row.get(1)?, kind: row.get(2)?, identity: row.get(3)? })
+        Ok(Due {
+            entity: row.get(0)?,
+            day_ms: row.get(1)?,
+            ready_ms: row.get(2)?,
+            kind: row.get(3)?,
+            identity: row.get(4)?,
+        })
     })?;
     rows.collect()
 }
 
-/// Rolls up a day of an entity, or puts it off. Gives the number of samples read; nothing where it is put off.
+/// Rolls up a day of an entity, or puts it off. Gives the number of samples read, too.
 fn roll_day(
     connection: &Connection,
     kinds: &[&'static Kind],
     due: &Due,
     settled_ms: i64,
     is_forced: bool,
-) -> Result<Option<usize>, StoreError> {
-    const OPERATION: &str = "roll up a day";
-    let done = || {
-        connection
-            .prepare_cached(queries::ROLLUP_DUE_DELETE)
-            .and_then(|mut delete| delete.execute(named_params! {":entity": due.entity, ":day_ms": due.day_ms}))
-            .during(OPERATION)
-    };
+) -> Result<(Outcome, usize), StoreError> {
     let kind = kinds.iter().copied().find(|known| known.name == due.kind);
     let (Some(kind), Some(identity)) = (kind, codec::decode_identity(&due.identity)) else {
         // A kind that is not recorded any more stays as it was left.
-        done()?;
-        return Ok(Some(0));
+        return Ok((Outcome::Nothing, 0));
     };
     let day_end_ms = due.day_ms.saturating_add(DAY_MS);
     let until_ms = day_end_ms.min(settled_ms.div_euclid(HOUR_MS).saturating_mul(HOUR_MS)).max(due.day_ms);
     let day = TimeRange::new(Timestamp::from_ms(due.day_ms), Timestamp::from_ms(until_ms));
-    let Some(day) = day.filter(|day| !day.is_empty()) else { return later(connection, due, day_end_ms) };
+    let Some(day) = day.filter(|day| !day.is_empty()) else {
+        return Ok((Outcome::Later { ready_ms: day_end_ms }, 0));
+    };
     let roller = Roller::new(kind, &(0..fields_count(kind)).collect::<Vec<_>>(), true);
     let fetch = Fetch { kind, identity: &identity, range: day, columns: roller.columns() };
     let run = samples::run(connection, &fetch).during(OPERATION)?;
     let longest_ms = run.interval_ms.iter().copied().max().unwrap_or(0).saturating_mul(SETTLE_INTERVALS);
     if !run.has_after && !is_forced && day_end_ms.saturating_add(longest_ms) > settled_ms {
-        return later(connection, due, day_end_ms.saturating_add(longest_ms));
+        return Ok((Outcome::Later { ready_ms: day_end_ms.saturating_add(longest_ms) }, run.len()));
     }
     let versions = read::entity(connection, kind, &identity, reach(day))?;
     let versions = versions.map(|entity| entity.versions).unwrap_or_default();
     let hours = roller.roll(&run, &versions);
-    let ends = ends(&run);
     let known = Stored::around(connection, due.entity, due.day_ms).during(OPERATION)?;
-    keep(connection, kind, due, (until_ms, day_end_ms), hours, ends, known.as_ref())?;
-    done()?;
-    Ok(Some(run.len()))
+    Ok((made(connection, kind, due, until_ms, &run, hours, known.as_ref())?, run.len()))
 }
 
 /// A range with the version that holds a little after it: a stretch may end there.
@@ -145,68 +238,72 @@ fn reach(range: TimeRange) -> TimeRange {
     TimeRange::new(range.start(), range.end().plus_ms(DAY_MS)).unwrap_or(range)
 }
 
-fn later(connection: &Connection, due: &Due, ready_ms: i64) -> Result<Option<usize>, StoreError> {
-    connection
-        .prepare_cached(queries::ROLLUP_DUE_LATER)
-        .and_then(|mut later| {
-            later.execute(named_params! {":entity": due.entity, ":day_ms": due.day_ms, ":ready_ms": ready_ms})
-        })
-        .during("put off a rollup")?;
-    Ok(None)
-}
-
-/// The samples at the ends of a run, and beyond them.
+/// The samples at the ends of a run, and beyond them; nothing where it ends without any.
 fn ends(run: &Run) -> Option<Ends> {
     let inside = run.inside();
     let at = |index: usize| run.at.get(index).map(|at| at.ms());
     Some(Ends {
-        first_ms: at(inside.start).filter(|_| !inside.is_empty())?,
-        last_ms: at(inside.end.checked_sub(1)?)?,
+        first_ms: at(inside.start)?,
+        last_ms: inside.end.checked_sub(1).and_then(at),
         before_ms: inside.start.checked_sub(1).and_then(at),
         after_ms: at(inside.end),
     })
 }
 
-/// Keeps a day's hours: in the window that holds the day already, else in one of its own.
-fn keep(
+/// The days before a run's range that have no samples, but a part of the stretch that ends with its first sample.
+fn days_between(run: &Run) -> Vec<i64> {
+    let first = run.inside().start;
+    let day = |at: Timestamp| at.ms().div_euclid(DAY_MS).saturating_mul(DAY_MS);
+    let Some(stretch) = rollup::stretch_to(run, first).filter(|stretch| !stretch.is_hole) else { return Vec::new() };
+    let begun = day(stretch.from);
+    let before = first.checked_sub(1).and_then(|before| run.at.get(before)).map(|at| day(*at));
+    let from = before.map_or(begun, |before| begun.max(before.saturating_add(DAY_MS)));
+    let days = (day(run.range.start()) - from) / DAY_MS;
+    (0..days).map(|index| from + index * DAY_MS).collect()
+}
+
+/// A day's hours as a rollup: in the window that holds the day already, else in one of its own.
+fn made(
     connection: &Connection,
     kind: &'static Kind,
     due: &Due,
-    (until_ms, day_end_ms): (i64, i64),
+    until_ms: i64,
+    run: &Run,
     mut hours: Hours,
-    ends: Option<Ends>,
     known: Option<&Stored>,
-) -> Result<(), StoreError> {
-    const OPERATION: &str = "keep a rollup";
-    let day = (due.day_ms, day_end_ms);
-    let all: Vec<usize> = (0..fields_count(kind)).collect();
-    let old = match known {
-        Some(stored) => Some(stored.decode(connection, kind, &all, true, OPERATION)?),
-        None => None,
-    };
+) -> Result<Outcome, StoreError> {
+    let day = (due.day_ms, due.day_ms.saturating_add(DAY_MS));
     let kept_from = retention::samples_kept_from(connection).during(OPERATION)?;
     // The sample before the day's first, which its hours depend on, may be gone as well.
     let is_cut = kept_from.is_some_and(|kept_from| due.day_ms.saturating_sub(DAY_MS) < kept_from.ms());
-    if let Some(old) = old.as_ref().filter(|_| is_cut) {
-        hours = with_old(hours, old, day);
-    }
-    let Some(mut ends) = ends else {
+    let is_merged = |stored: &Stored| stored.end_ms.saturating_sub(stored.start_ms()) > DAY_MS;
+    let is_empty = run.inside().is_empty();
+    let mut ends = match (ends(run), known) {
         // Not a sample is left in it: what was rolled up before stays.
-        return Ok(());
+        (_, Some(_)) if is_empty && is_cut => return Ok(Outcome::Nothing),
+        (_, Some(stored)) if is_empty && hours.rows.is_empty() && !is_merged(stored) => {
+            return Ok(Outcome::Gone { old: stored.id });
+        }
+        (_, None) if is_empty && hours.rows.is_empty() => return Ok(Outcome::Nothing),
+        (Some(ends), _) => ends,
+        (None, _) => return Ok(Outcome::Nothing),
     };
-    let mut window = (due.day_ms, day_end_ms, until_ms, false);
-    if let (Some(stored), Some(old)) = (known, old) {
-        let is_merged = stored.end_ms.saturating_sub(stored.start_ms()) > DAY_MS;
+    let mut window = (day.0, day.1, until_ms, false);
+    if let Some(stored) = known {
+        let all: Vec<usize> = (0..fields_count(kind)).collect();
+        let old = stored.decode(connection, kind, &all, true, OPERATION)?;
+        if is_cut {
+            hours = with_old(hours, &old, day);
+        }
         ends = stored.ends.with(ends, is_cut);
-        window =
-            (stored.start_ms(), stored.end_ms, if is_merged { stored.until_ms } else { until_ms }, stored.is_merged);
+        let until_ms = if is_merged(stored) { stored.until_ms } else { until_ms };
+        window = (stored.start_ms(), stored.end_ms, until_ms, stored.is_merged);
         hours = replaced(old, hours, day);
-        stored.delete(connection).during(OPERATION)?;
     }
     let (start_ms, end_ms, until_ms, is_merged) = window;
-    let stored = Stored::new(due.entity, (start_ms, end_ms), until_ms, ends, is_merged)?;
-    stored.insert(connection, kind, &hours).during(OPERATION)?;
-    doubt_neighbours(connection, due.entity, &stored).during(OPERATION)
+    let new = Fresh::new(kind, due.entity, (start_ms, end_ms), until_ms, ends, is_merged, &hours)?;
+    let due = if is_empty { Vec::new() } else { days_between(run) };
+    Ok(Outcome::Made { new, old: known.map(|stored| stored.id), due })
 }
 
 /// Hours of a day of which some samples are gone: those that were rolled up stay.
@@ -245,24 +342,31 @@ fn replaced(old: Hours, day: Hours, (from_ms, until_ms): (i64, i64)) -> Hours {
 }
 
 /// Notes the rollups beside one as due where they were made with other samples beyond their ends than there are now.
-fn doubt_neighbours(connection: &Connection, entity: i64, stored: &Stored) -> rusqlite::Result<()> {
-    let due = |at_ms: i64| -> rusqlite::Result<()> {
-        let day_ms = at_ms.div_euclid(DAY_MS) * DAY_MS;
-        connection.prepare_cached(queries::ROLLUP_DUE_INSERT)?.execute(
-            named_params! {":entity": entity, ":day_ms": day_ms, ":ready_ms": day_ms.saturating_add(DAY_MS)},
-        )?;
-        Ok(())
+fn doubt_neighbours(connection: &Connection, entity: i64, new: &Fresh) -> rusqlite::Result<()> {
+    let day = |at_ms: i64| at_ms.div_euclid(DAY_MS).saturating_mul(DAY_MS);
+    let due = |from_ms: i64, until_ms: i64| {
+        let days = (until_ms.saturating_sub(from_ms) + DAY_MS - 1) / DAY_MS;
+        (0..days).try_for_each(|index| note_due(connection, entity, from_ms + index * DAY_MS))
     };
-    if let Some(before) = Stored::at_or_before(connection, entity, stored.id.saturating_sub(1))?
-        && before.ends.after_ms != Some(stored.ends.first_ms)
+    if let Some(before) = Stored::at_or_before(connection, entity, new.id.saturating_sub(1))?
+        && before.ends.after_ms != Some(new.ends.first_ms)
     {
-        due(before.ends.last_ms)?;
+        let from_ms = before.ends.last_ms.map_or(before.start_ms(), |last_ms| day(last_ms).max(before.start_ms()));
+        due(from_ms, before.end_ms)?;
     }
-    if let Some(after) = Stored::at_or_after(connection, entity, stored.id.saturating_add(1))?
-        && after.ends.before_ms != Some(stored.ends.last_ms)
+    if let Some(after) = Stored::at_or_after(connection, entity, new.id.saturating_add(1))?
+        && after.ends.before_ms != new.ends.last_ms
     {
-        due(after.ends.first_ms)?;
+        due(after.start_ms(), day(after.ends.first_ms).saturating_add(DAY_MS).min(after.end_ms))?;
     }
+    Ok(())
+}
+
+/// Notes a day as due.
+fn note_due(connection: &Connection, entity: i64, day_ms: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(queries::ROLLUP_DUE_INSERT)?
+        .execute(named_params! {":entity": entity, ":day_ms": day_ms, ":ready_ms": day_ms.saturating_add(DAY_MS)})?;
     Ok(())
 }
 

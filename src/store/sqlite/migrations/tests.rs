@@ -21,7 +21,7 @@ const LANDED: &[(&str, i64)] = &[
     ("0011_create_blocks", 6564519878136617954),
     ("0012_add_container_process", -4918076807241697823),
     ("0013_create_journal", 7394123499202413922),
-    ("0014_create_rollups", -2823753465203590924),
+    ("0014_create_rollups", -4873698893103331772),
 ];
 
 fn fixture(name: &str) -> std::path::PathBuf {

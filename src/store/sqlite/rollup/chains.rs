@@ -19,27 +19,74 @@ const OPERATION: &str = "chain polls";
 /// Days made in one step: each has some thousand polls.
 const DAYS_PER_STEP: i64 = 4;
 
+/// Days whose ticks are chains, but not kept yet.
+#[derive(Debug)]
+pub(in super::super) struct ChainPlan {
+    days: Vec<ChainDay>,
+    /// The newest poll there was.
+    poll_newest: i64,
+}
+
+#[derive(Debug)]
+struct ChainDay {
+    target: i64,
+    day_ms: i64,
+    /// None: those that there are stay.
+    chains: Option<Vec<PollChain>>,
+}
+
 /// Makes chains of a few days that are ripe; `before`: of days that begin before it, whole or not, as retention is about
-/// to take their polls. Gives the number of days, or nothing where there is nothing to do.
-pub(in super::super) fn chain_step(
-    connection: &mut Connection,
+/// to take their polls. Nothing where there is nothing to do.
+pub(in super::super) fn plan(
+    connection: &Connection,
     windows: &Windows,
     now: Timestamp,
     before: Option<Timestamp>,
-) -> Result<Option<u64>, StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).during(OPERATION)?;
+) -> Result<Option<ChainPlan>, StoreError> {
     let settled_ms = now.ms().saturating_sub(windows.settle_ms);
     let ready_ms = before.map_or(settled_ms, |before| settled_ms.max(before.ms().saturating_add(DAY_MS - 1)));
-    let due = due(&transaction, ready_ms).during(OPERATION)?;
+    let due = due(connection, ready_ms).during(OPERATION)?;
     if due.is_empty() {
         return Ok(None);
     }
-    let count = u64::try_from(due.len()).unwrap_or(u64::MAX);
+    let poll_newest: Option<i64> =
+        connection.query_row(queries::POLL_NEWEST_ID, [], |row| row.get(0)).during(OPERATION)?;
+    let mut plan = ChainPlan { days: Vec::new(), poll_newest: poll_newest.unwrap_or(0) };
     for (target, day_ms, name) in due {
-        chain_day(&transaction, target, day_ms, &TargetName::from_full(&name))?;
+        let chains = chains_of(connection, target, day_ms, &TargetName::from_full(&name))?;
+        plan.days.push(ChainDay { target, day_ms, chains });
     }
-    transaction.commit().during(OPERATION)?;
-    Ok(Some(count))
+    Ok(Some(plan))
+}
+
+impl ChainPlan {
+    /// Keeps what was made. A day of which a poll came in meanwhile is left for the next step.
+    pub(in super::super) fn commit(&self, connection: &mut Connection) -> Result<(), StoreError> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).during(OPERATION)?;
+        self.days.iter().try_for_each(|day| day.keep(&transaction, self.poll_newest)).during(OPERATION)?;
+        transaction.commit().during(OPERATION)
+    }
+}
+
+impl ChainDay {
+    fn keep(&self, connection: &Connection, poll_newest: i64) -> rusqlite::Result<()> {
+        let of_day = named_params! {":target": self.target, ":day_ms": self.day_ms};
+        if let Some(chains) = &self.chains {
+            let is_changed = connection.prepare_cached(queries::POLLS_OF_DAY_AFTER)?.exists(named_params! {
+                ":target": self.target, ":from_ms": self.day_ms, ":until_ms": self.day_ms.saturating_add(DAY_MS),
+                ":poll": poll_newest,
+            })?;
+            if is_changed {
+                return Ok(());
+            }
+            connection.prepare_cached(queries::POLL_CHAINS_DELETE_OF_DAY)?.execute(of_day)?;
+            for (turn, chain) in chains.iter().enumerate() {
+                insert(connection, self.target, self.day_ms, turn, chain)?;
+            }
+        }
+        connection.prepare_cached(queries::POLL_DUE_DELETE)?.execute(of_day)?;
+        Ok(())
+    }
 }
 
 fn due(connection: &Connection, ready_ms: i64) -> rusqlite::Result<Vec<(i64, i64, String)>> {
@@ -50,31 +97,26 @@ fn due(connection: &Connection, ready_ms: i64) -> rusqlite::Result<Vec<(i64, i64
     rows.collect()
 }
 
-fn chain_day(connection: &Connection, target: i64, day_ms: i64, name: &TargetName) -> Result<(), StoreError> {
-    let of_day = named_params! {":target": target, ":day_ms": day_ms};
+/// The chains of a day; nothing where those that there are stay.
+fn chains_of(
+    connection: &Connection,
+    target: i64,
+    day_ms: i64,
+    name: &TargetName,
+) -> Result<Option<Vec<PollChain>>, StoreError> {
     let kept_from = retention::samples_kept_from(connection).during(OPERATION)?;
     let is_cut = kept_from.is_some_and(|kept_from| day_ms < kept_from.ms());
     let exists = connection
         .prepare_cached(queries::POLL_CHAIN_EXISTS)
-        .and_then(|mut exists| exists.exists(of_day))
+        .and_then(|mut exists| exists.exists(named_params! {":target": target, ":day_ms": day_ms}))
         .during(OPERATION)?;
     // Chains of a day whose polls are gone, or some of them, stay as they are.
-    if !(is_cut && exists) {
-        let day = TimeRange::new(Timestamp::from_ms(day_ms), Timestamp::from_ms(day_ms.saturating_add(DAY_MS)));
-        let polls = read::polls(connection, name, day.unwrap_or(TimeRange::ALL))?;
-        connection
-            .prepare_cached(queries::POLL_CHAINS_DELETE_OF_DAY)
-            .and_then(|mut delete| delete.execute(of_day))
-            .during(OPERATION)?;
-        for (turn, chain) in chains(polls.inside.iter()).iter().enumerate() {
-            insert(connection, target, day_ms, turn, chain).during(OPERATION)?;
-        }
+    if is_cut && exists {
+        return Ok(None);
     }
-    connection
-        .prepare_cached(queries::POLL_DUE_DELETE)
-        .and_then(|mut delete| delete.execute(of_day))
-        .during(OPERATION)?;
-    Ok(())
+    let day = TimeRange::new(Timestamp::from_ms(day_ms), Timestamp::from_ms(day_ms.saturating_add(DAY_MS)));
+    let polls = read::polls(connection, name, day.unwrap_or(TimeRange::ALL))?;
+    Ok(Some(chains(polls.inside.iter())))
 }
 
 fn insert(connection: &Connection, target: i64, day_ms: i64, turn: usize, chain: &PollChain) -> rusqlite::Result<()> {

@@ -36,7 +36,8 @@
 //! | 17, 18 | nothing: the smallest, the largest value is the newest |
 //!
 //! *Numbers* are a byte and series: 0 whole numbers; 1 whole numbers of more than 64 bits, the upper and the lower half;
-//! 2 floats. Layouts name the fields, a line each: stored names of columns, names of derived columns.
+//! 2 floats. Layouts name the fields, a line each: stored names of columns, and names of derived columns with what they are
+//! made of (`cpu_cores = rate cpu_ns`).
 
 use flate2::Crc;
 
@@ -44,8 +45,8 @@ use super::super::block::Damage;
 use super::super::block::bytes::{Bytes, put_varint};
 use super::super::block::series::{Packer, Unpacker};
 use super::cells::{self, CellReader};
-use crate::model::{HourRow, Hours, Kind, Presence, Stay, Timestamp};
-use crate::rollup::{fields_count, needed_to_predict};
+use crate::model::{Formula, HourRow, Hours, Kind, Presence, Stay, Timestamp};
+use crate::rollup::{derived_of, fields_count, needed_to_predict};
 
 /// The version that is written.
 const VERSION: u8 = 1;
@@ -70,7 +71,7 @@ pub(super) struct Layout {
 impl Layout {
     /// The layout of a kind's fields as they are today.
     pub(super) fn of(kind: &'static Kind) -> Layout {
-        let fields: Vec<String> = (0..fields_count(kind)).map(|field| name_of(kind, field).to_owned()).collect();
+        let fields: Vec<String> = (0..fields_count(kind)).map(|field| name_of(kind, field)).collect();
         let text = fields.iter().map(|name| format!("{name}\n")).collect();
         Layout { fields, text }
     }
@@ -87,14 +88,28 @@ impl Layout {
 
     fn position(&self, kind: &'static Kind, field: usize) -> Option<usize> {
         let name = name_of(kind, field);
-        self.fields.iter().position(|known| known == name)
+        self.fields.iter().position(|known| *known == name)
     }
 }
 
-/// What a field is called in layouts.
-fn name_of(kind: &'static Kind, field: usize) -> &'static str {
-    let derived = || crate::rollup::derived_of(kind, field).map_or("", |derived| derived.name);
-    kind.columns.get(field).map_or_else(derived, |column| column.stored)
+/// What a field is called in layouts: a derived column with what it is made of, so that hours of another formula are not
+/// taken for its own.
+fn name_of(kind: &'static Kind, field: usize) -> String {
+    let stored = |name: &str| kind.column(name).map_or("", |column| column.stored);
+    let Some(derived) = derived_of(kind, field) else {
+        return kind.columns.get(field).map_or_else(String::new, |column| column.stored.to_owned());
+    };
+    let (made, columns) = match derived.formula {
+        Formula::Rate { counters } => ("rate", counters.to_vec()),
+        Formula::IncreaseRatio { part, whole, times, .. } => {
+            ("increases", [part, whole].into_iter().chain(times).collect())
+        }
+        Formula::RateToAttribute { counter, .. } => ("increase", vec![counter]),
+        Formula::Remainder { of, less } => ("remainder", vec![of, less]),
+        Formula::GaugeRatio { part, less, whole } => ("ratio", [part, whole].into_iter().chain(less).collect()),
+    };
+    let columns: Vec<&str> = columns.into_iter().map(stored).collect();
+    format!("{} = {made} {}", derived.name, columns.join(" "))
 }
 
 fn checksum(parts: &[&[u8]]) -> [u8; CHECKSUM_BYTES] {
@@ -223,6 +238,13 @@ impl<'a> Opened<'a> {
             Some((body, stored)) if checksum(&[body]) == *stored => Ok(Some(Bytes::new(body))),
             _ => damage(format!("the checksum of its section {index} is wrong")),
         }
+    }
+
+    /// The bytes of each field's section, by the field's name.
+    pub(super) fn weigh(&self) -> impl Iterator<Item = (&'a str, usize)> {
+        let name = |field: &'a String| field.split_once(' ').map_or(field.as_str(), |(name, _)| name);
+        let names = self.layout.fields.iter().map(name);
+        names.zip(self.sections.iter().skip(1).map(|section| section.len()))
     }
 
     /// The hours with these fields of a kind, in this order. What the rollup does not have is as if nothing was

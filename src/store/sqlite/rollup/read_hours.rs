@@ -1,7 +1,7 @@
 //! Reading rolled-up hours: those that are as their samples say, and no others.
 //!
 //! Doubtful are days that are due and what lies within reach of them, and everything from shortly before the oldest
-//! sample that is not in a block yet. Must not know: what is asked of hours.
+//! sample that is not in a block yet, or from the sample before that: how the entity was there in between depends on both. Must not know: what is asked of hours.
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
@@ -10,7 +10,7 @@ use super::super::read::{self, During};
 use super::super::windows::block_id;
 use super::stored::Stored;
 use super::{DAY_MS, entity_of};
-use crate::model::{HOUR_MS, Hours, TimeRange, Timestamp};
+use crate::model::{HOUR_MS, Hours, Stay, TimeRange, Timestamp};
 use crate::store::{HoursFetch, Rolled, StoreError};
 
 const OPERATION: &str = "read rolled-up hours";
@@ -39,15 +39,32 @@ pub(in super::super) fn hours(connection: &Connection, fetch: &HoursFetch<'_>) -
             found.extend(cut(hours, &sure));
         }
         stored = Stored::at_or_after(connection, entity, this.id.saturating_add(1)).during(OPERATION)?;
-        if let (true, Some(next), Some(last)) = (fetch.with_stays, &stored, found.last_mut())
-            && next.start_ms() >= until_ms
-            && last.hours.stays.last().is_none_or(|stay| stay.to < fetch.range.end())
-        {
-            let next = next.decode(connection, fetch.kind, &[], false, OPERATION)?;
-            last.hours.after = next.stays.into_iter().filter(|stay| stay.from < fetch.range.end()).collect();
-        }
+    }
+    if let (true, Some(last)) = (fetch.with_stays, found.last_mut())
+        && last.hours.stays.last().is_none_or(|stay| stay.to < fetch.range.end())
+    {
+        last.hours.after = stays_after(connection, fetch, entity, until_ms)?;
     }
     Ok(found)
+}
+
+/// The stays up to the first sample after a range, as far as they begin in it.
+fn stays_after(
+    connection: &Connection,
+    fetch: &HoursFetch<'_>,
+    entity: i64,
+    until_ms: i64,
+) -> Result<Vec<Stay>, StoreError> {
+    let mut id = block_id(until_ms, entity);
+    while let Some(next) = Stored::at_or_after(connection, entity, id).during(OPERATION)? {
+        let hours = next.decode(connection, fetch.kind, &[], false, OPERATION)?;
+        // A day into which only time between two samples reaches has no stays of its own.
+        if !hours.stays.is_empty() {
+            return Ok(hours.stays.into_iter().filter(|stay| stay.from < fetch.range.end()).collect());
+        }
+        id = next.id.saturating_add(1);
+    }
+    Ok(Vec::new())
 }
 
 /// The parts of hours in some ranges.
@@ -83,7 +100,7 @@ fn doubts(connection: &Connection, entity: i64, range: TimeRange) -> rusqlite::R
             let hour_ms = next.ends.first_ms.div_euclid(HOUR_MS).saturating_mul(HOUR_MS);
             end_ms = end_ms.max(hour_ms.saturating_add(HOUR_MS));
         }
-        doubts.push((day_ms.saturating_sub(REACH_MS), end_ms));
+        doubts.push((sure_until(connection, entity, day_ms)?, end_ms));
     }
     for sighting in read::sightings(connection, entity)? {
         let unsealed: Option<i64> = connection
@@ -91,12 +108,28 @@ fn doubts(connection: &Connection, entity: i64, range: TimeRange) -> rusqlite::R
             .query_row(named_params! {":target": sighting.target}, |row| row.get(0))
             .optional()?;
         if let Some(at_ms) = unsealed {
-            let hour_ms = at_ms.div_euclid(HOUR_MS).saturating_mul(HOUR_MS);
-            doubts.push((hour_ms.saturating_sub(REACH_MS), i64::MAX));
+            doubts.push((sure_until(connection, entity, at_ms)?, i64::MAX));
         }
     }
     doubts.sort_unstable();
     Ok(doubts)
+}
+
+/// Up to when nothing depends on what comes at an instant, or after: a whole hour.
+fn sure_until(connection: &Connection, entity: i64, at_ms: i64) -> rusqlite::Result<i64> {
+    let hour = |at_ms: i64| at_ms.div_euclid(HOUR_MS).saturating_mul(HOUR_MS);
+    let reach_ms = hour(at_ms).saturating_sub(REACH_MS);
+    let Some(before) = Stored::at_or_before(connection, entity, block_id(at_ms, entity))? else { return Ok(reach_ms) };
+    // Which of a rollup's samples is the one before is not known without looking into it.
+    let is_between = before.ends.first_ms < at_ms && before.ends.last_ms.is_some_and(|last_ms| at_ms <= last_ms);
+    let before_ms = if is_between {
+        Some(before.start_ms())
+    } else if before.ends.first_ms < at_ms {
+        before.ends.last_ms
+    } else {
+        before.ends.before_ms
+    };
+    Ok(before_ms.map_or(reach_ms, |before_ms| hour(before_ms).min(reach_ms)))
 }
 
 /// What is left of a range.

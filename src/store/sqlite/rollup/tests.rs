@@ -6,15 +6,17 @@ use proptest::prelude::*;
 use super::{DAY_MS, MERGED_MS};
 use crate::answer::{self, AnswerError, Stop};
 use crate::model::{
-    Attribute, AttributeType, Attributes, Class, Column, Derived, Formula, HOUR_MS, Identity, Key, Kind, KindBatch,
-    Observation, Outcome, Poll, Repr, Sample, Snapshot, TargetName, Timestamp, Value,
+    Attribute, AttributeType, Attributes, Class, Column, Derived, Formula, HOUR_MS, Hours, Identity, Key, Kind,
+    KindBatch, Observation, Outcome, Poll, Repr, Sample, Snapshot, Stay, TargetName, TimeRange, Timestamp, Value,
+    hours::push_stay,
 };
 use crate::query::request::{RangeRequest, SamplesRequest};
 use crate::render::json;
+use crate::rollup::{Roller, fields_count};
 use crate::store::memory::Memory;
 use crate::store::sqlite::Sqlite;
 use crate::store::sqlite::windows::Windows;
-use crate::store::{Cutoffs, Limits, Store, Upkeep};
+use crate::store::{Cutoffs, EntityQuery, Fetch, HoursFetch, Limits, Store, Upkeep};
 
 mod cost;
 mod format;
@@ -34,7 +36,7 @@ pub(super) static KIND: Kind = Kind {
         FLOAT_COUNTER,
         Column::gauge("online", "online", "", 0, ""),
         Column::gauge("memory_bytes", "memory_bytes", "bytes", 0, "").headline(),
-        Column::gauge("cache_bytes", "cache_bytes", "bytes", 0, ""),
+        Column::gauge("cache_bytes", "cache_bytes", "bytes", 0, "").untold_is_none(),
         Column::gauge("whole_bytes", "whole_bytes", "bytes", 0, ""),
         FLOAT_GAUGE,
         Column::gauge("peak_bytes", "peak_bytes", "bytes", 0, "").high_water(),
@@ -74,6 +76,7 @@ pub(super) static KIND: Kind = Kind {
         ),
         Derived::new("used_bytes", "bytes", "", Formula::Remainder { of: "memory_bytes", less: "cache_bytes" })
             .headline(),
+        Derived::new("rest_bytes", "bytes", "", Formula::Remainder { of: "whole_bytes", less: "peak_bytes" }),
         Derived::new("hot_bytes", "bytes", "", Formula::Remainder { of: "memory_bytes", less: "heat" }),
         Derived::new(
             "used_ratio",
@@ -326,8 +329,8 @@ const QUESTIONS: &[&str] = &[
     "step=1h&coverage=1",
     "step=6h&fields=cpu_cores,busy_cores,used_bytes,memory_bytes,used_ratio,heat&agg=avg,min,max,count,p50,p95,p99",
     "step=1d&fields=cpu_seconds_total,wait_seconds_total,work_total&agg=increase&coverage=1",
-    "step=1d&fields=work_per_second,mixed_per_second,cpu_percent,cpu_limit_ratio,hot_bytes,heat_ratio,online",
-    "step=all&fields=used_bytes,hot_bytes,used_ratio,heat_ratio,memory_bytes,heat,peak_bytes&agg=last",
+    "step=1d&fields=work_per_second,mixed_per_second,cpu_percent,cpu_limit_ratio,hot_bytes,heat_ratio,online,rest_bytes",
+    "step=all&fields=used_bytes,rest_bytes,hot_bytes,used_ratio,heat_ratio,memory_bytes,heat,peak_bytes&agg=last",
     "step=1d&tz=Europe/Berlin&fields=peak_bytes,memory_bytes&agg=max",
     "step=2h&group_by=app&coverage=1&fields=cpu_cores,busy_cores,used_bytes,memory_bytes,used_ratio,cpu_percent",
     "step=1d&group_by=&fields=cpu_cores,memory_bytes,used_ratio,heat&agg=avg,min,max,count,p90&coverage=1",
@@ -339,6 +342,65 @@ const QUESTIONS: &[&str] = &[
     "step=3h&app=app-0&group_by=host&fields=cpu_cores,cpu_seconds_total&coverage=1",
 ];
 
+/// Compares two answers, and shows where they begin to differ.
+fn assert_same(expected: &str, given: &str, about: &str) {
+    let same = expected.bytes().zip(given.bytes()).take_while(|(expected, given)| expected == given).count();
+    let near = |text: &str| {
+        String::from_utf8_lossy(
+            &text.as_bytes()[same.saturating_sub(200).min(text.len())..].iter().copied().take(400).collect::<Vec<_>>(),
+        )
+        .into_owned()
+    };
+    assert!(expected == given, "{about}: byte {same}\nexpected {}\n   given {}", near(expected), near(given));
+}
+
+/// All that is rolled up of a range is what the oracle's samples give.
+fn assert_as_rolled(told: &Told, start_ms: i64, end_ms: i64) {
+    let range = |from_ms, until_ms| TimeRange::new(Timestamp::from_ms(from_ms), Timestamp::from_ms(until_ms)).unwrap();
+    let (start_ms, end_ms) = (start_ms.div_euclid(HOUR_MS) * HOUR_MS, end_ms.div_euclid(HOUR_MS) * HOUR_MS);
+    let fields: Vec<usize> = (0..fields_count(&KIND)).collect();
+    let query = EntityQuery { kind: &KIND, seen_in: TimeRange::ALL, after: None, limit: 10 };
+    for entity in told.memory.entities(&query).unwrap() {
+        let identity = &entity.identity;
+        let fetch = HoursFetch {
+            kind: &KIND,
+            identity,
+            range: range(start_ms, end_ms),
+            fields: &fields,
+            with_bins: true,
+            with_stays: true,
+        };
+        let roller = Roller::new(&KIND, &fields, true);
+        for rolled in told.sqlite.hours(&fetch).unwrap() {
+            let fetch = Fetch { kind: &KIND, identity, range: rolled.range, columns: roller.columns() };
+            let hours = roller.roll(&told.memory.read(&fetch).unwrap(), &entity.versions);
+            let about = format!("{identity:?} {:?}", rolled.range);
+            assert_eq!(format!("{:?}", rolled.hours.rows), format!("{:?}", hours.rows), "{about}");
+            for (field, (given, expected)) in rolled.hours.cells.iter().zip(&hours.cells).enumerate() {
+                assert_eq!(format!("{given:?}"), format!("{expected:?}"), "{about}: field {field}");
+            }
+            let stays = |hours: &Hours, range| clipped(hours.stays.iter().chain(&hours.after), range);
+            let given = stays(&rolled.hours, rolled.range);
+            // What comes after its last sample stands in the next rollup.
+            let until = given.last().map_or(rolled.range.start(), |last| last.to);
+            let expected = stays(&hours, TimeRange::new(rolled.range.start(), until).unwrap());
+            assert_eq!(given, expected, "{about}");
+        }
+    }
+}
+
+/// The parts of stays in a range, joined where they go on.
+fn clipped<'a>(stays: impl Iterator<Item = &'a Stay>, range: TimeRange) -> Vec<Stay> {
+    let mut clipped = Vec::new();
+    for stay in stays {
+        let (from, to) = (stay.from.max(range.start()), stay.to.min(range.end()));
+        if from < to {
+            push_stay(&mut clipped, Stay { from, to, ..*stay });
+        }
+    }
+    clipped
+}
+
 fn check_invisible(steps: &[Step], shift_ms: i64) {
     let mut told = Told::new();
     steps.iter().for_each(|step| told.take(step));
@@ -347,11 +409,13 @@ fn check_invisible(steps: &[Step], shift_ms: i64) {
         (START_MS + shift_ms, START_MS + shift_ms + DAY_MS),
         (START_MS + DAY_MS, START_MS + 3 * DAY_MS),
     ] {
+        let end_ms = end_ms.max(start_ms + DAY_MS);
+        assert_as_rolled(&told, start_ms, end_ms);
         for question in QUESTIONS {
-            let asked = |store| ask(store, question, start_ms, end_ms.max(start_ms + DAY_MS), told.now_ms);
+            let asked = |store| ask(store, question, start_ms, end_ms, told.now_ms);
             let (expected, given) = (asked(&told.memory), asked(&told.sqlite));
             assert!(expected.contains(r#""resolution":"1h""#), "{question}: {expected}");
-            assert_eq!(expected, given, "{question} from {}", start_ms - START_MS);
+            assert_same(&expected, &given, &format!("{question} from {}", start_ms - START_MS));
         }
     }
 }
@@ -364,24 +428,26 @@ fn check_retained(steps: &[Step]) {
         (START_MS - DAY_MS, told.now_ms.max(START_MS) / HOUR_MS * HOUR_MS + 3 * DAY_MS),
         (START_MS, START_MS + DAY_MS),
     ];
+    let asked: Vec<(&str, (i64, i64))> =
+        QUESTIONS.iter().flat_map(|question| ranges.map(|range| (*question, range))).collect();
     let ask_all = |store: &Store| -> Vec<String> {
-        let ask_one = |question: &&str| ranges.map(|(start, end)| ask(store, question, start, end, late_ms));
-        QUESTIONS.iter().flat_map(ask_one).collect()
+        asked.iter().map(|(question, (start, end))| ask(store, question, *start, *end, late_ms)).collect()
+    };
+    let assert_all_same = |expected: &[String], given: &[String], about: &str| {
+        for ((question, (start_ms, _)), (expected, given)) in asked.iter().zip(expected.iter().zip(given)) {
+            assert_same(expected, given, &format!("{about}: {question} from {}", start_ms - START_MS));
+        }
     };
     told.upkeep_all(late_ms, &Limits::default());
     let before = ask_all(&told.sqlite);
-    assert_eq!(before, ask_all(&told.memory));
+    assert_all_same(&ask_all(&told.memory), &before, "samples are there");
     let cutoffs = Cutoffs { samples: Some(Timestamp::from_ms(late_ms)), ..Cutoffs::default() };
     let done = told.upkeep_all(late_ms, &Limits { cutoffs, file_bytes_max: None });
     assert!(done.polls > 0);
-    for (before, after) in before.iter().zip(ask_all(&told.sqlite)) {
-        assert_eq!(*before, after, "samples are gone");
-    }
+    assert_all_same(&before, &ask_all(&told.sqlite), "samples are gone");
     // And again after all is merged.
     told.upkeep_all(late_ms + 2 * MERGED_MS, &Limits { cutoffs, file_bytes_max: None });
-    for (before, after) in before.iter().zip(ask_all(&told.sqlite)) {
-        assert_eq!(*before, after, "samples are gone, hours merged");
-    }
+    assert_all_same(&before, &ask_all(&told.sqlite), "samples are gone, hours merged");
 }
 
 /// A poll of target 0 that sees both things.
