@@ -16,6 +16,7 @@ use crate::sql::Library;
 use crate::store::{Store, StoreError};
 
 mod body;
+mod chart;
 mod describe;
 mod diff;
 mod entities;

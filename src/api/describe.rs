@@ -3,8 +3,8 @@
 //! Must not know: how a table is answered.
 
 use crate::query::request::{
-    CAPACITY_PARAMETERS, DIFF_PARAMETERS, ENTITIES_PARAMETERS, EVENTS_PARAMETERS, HEADROOM_PARAMETERS,
-    RANGE_PARAMETERS, SAMPLES_PARAMETERS, SNAPSHOT_PARAMETERS,
+    CAPACITY_PARAMETERS, CHART_PARAMETERS, DIFF_PARAMETERS, ENTITIES_PARAMETERS, EVENTS_PARAMETERS,
+    HEADROOM_PARAMETERS, RANGE_PARAMETERS, SAMPLES_PARAMETERS, SNAPSHOT_PARAMETERS,
 };
 
 /// A table below the base.
@@ -42,7 +42,7 @@ pub(crate) enum Filters {
 }
 
 /// All tables.
-pub(crate) static TABLES: [Table; 15] = [
+pub(crate) static TABLES: [Table; 16] = [
     Table {
         name: "kinds",
         is_of_kind: false,
@@ -102,6 +102,17 @@ pub(crate) static TABLES: [Table; 15] = [
         ],
         more_keys: &["gaps", "explain"],
         example: "start=-2h&step=5m&coverage=1",
+        has_tag: true,
+    },
+    Table {
+        name: CHARTS,
+        is_of_kind: true,
+        summary: "Buckets of numbers over a range, drawn: a panel a field, a line a series.",
+        parameters: CHART_PARAMETERS,
+        filters: Filters::OfKind,
+        keys: &[],
+        more_keys: &[],
+        example: "start=-2h&top=10&coverage=1",
         has_tag: true,
     },
     Table {
@@ -247,6 +258,11 @@ pub(crate) const SUMS: &str = "sums";
 /// What follows the name of a kind where the sum of its CSV is asked for.
 pub(crate) const SUM_SUFFIX: &str = ".csv.sum";
 
+/// The table of pictures, which have one form: `/chart/{kind}.svg`.
+pub(crate) const CHARTS: &str = "chart";
+/// What follows the name of a kind where it is drawn.
+pub(crate) const CHART_SUFFIX: &str = ".svg";
+
 /// The table of one report, which is found by its name: `/reports/{name}`.
 pub(crate) const REPORT: &str = "report";
 
@@ -284,7 +300,7 @@ const fn parameter(name: &'static str, form: ParameterForm, help: &'static str) 
 }
 
 /// All parameters of all tables.
-pub(crate) static PARAMETERS: [Parameter; 36] = [
+pub(crate) static PARAMETERS: [Parameter; 38] = [
     parameter("start", Text("-6h"), "From here on: RFC 3339, 2026-08, -6h, now-1d, Unix seconds or milliseconds."),
     parameter("end", Text("now"), "Up to here, exclusive; now by default."),
     parameter("at", Text("-1h"), "The instant; now by default."),
@@ -305,6 +321,8 @@ pub(crate) static PARAMETERS: [Parameter; 36] = [
     parameter("top", Count, "Keeps only the largest."),
     parameter("top_by", Text("cpu_cores.max"), "The field that decides which are the largest."),
     parameter("coverage", Flag, "Says how much of each bucket is known, and why not all."),
+    parameter("width", Count, "Pixels from left to right; 1000 by default."),
+    parameter("height", Count, "Pixels of each field's panel; 220 by default."),
     parameter("attributes", OneOf(&["all", "scalar"]), "Whether lists and maps are printed too."),
     parameter("limit", Count, "At most so many rows; further pages follow by cursor."),
     parameter("cursor", Text(""), "Where the next page begins, as the page before said."),

@@ -7,13 +7,16 @@ use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use warp::reply::Response;
 
 use super::Context;
-use super::describe::{Filters, PARAMETERS, ParameterForm, REPORT, SUM_SUFFIX, SUMS, TABLES, Table};
+use super::describe::{
+    CHART_SUFFIX, CHARTS, Filters, PARAMETERS, ParameterForm, REPORT, SUM_SUFFIX, SUMS, TABLES, Table,
+};
 use super::routes::BASE;
 use crate::model::{AttributeType, Kind};
 use crate::sql::{Library, ParameterType, Report};
 
-/// The forms of a table that has rows.
-const FORMS: [&str; 3] = ["application/json", "text/csv", "application/jsonl"];
+const JSON: &str = "application/json";
+/// The form of a picture.
+pub(crate) const SVG: &str = "image/svg+xml";
 /// Where examples of whole questions stand in an operation.
 pub(crate) const EXAMPLE: &str = "x-example-query";
 
@@ -44,6 +47,7 @@ pub(crate) fn document(kinds: &'static [&'static Kind], needs_token: bool) -> Va
         for kind in kinds {
             let path = match table.name {
                 SUMS => format!("{BASE}/samples/{}{SUM_SUFFIX}", kind.name),
+                CHARTS => format!("{BASE}/{CHARTS}/{}{CHART_SUFFIX}", kind.name),
                 name => format!("{BASE}/{name}/{}", kind.name),
             };
             paths.insert(path, path_item(table, Some(kind)));
@@ -116,7 +120,9 @@ fn path_item(table: &'static Table, kind: Option<&'static Kind>) -> Value {
     if table.filters == Filters::OfAny {
         parameters.extend(["host", "app"].map(parameter));
     }
-    parameters.push(parameter("formulas"));
+    if table.name != CHARTS {
+        parameters.push(parameter("formulas"));
+    }
     let name = match kind {
         Some(kind) => format!("{}_{}", table.name, kind.name),
         None => table.name.to_owned(),
@@ -130,11 +136,15 @@ fn operation(table: &'static Table, name: &str, parameters: &[Value]) -> Value {
         "required": table.keys,
         "properties": table.keys.iter().chain(table.more_keys).map(|key| ((*key).to_owned(), json!({}))).collect::<Map<_, _>>(),
     });
-    let forms = if table.name == SUMS { FORMS.get(..1).unwrap_or(&FORMS) } else { &FORMS };
+    let forms: &[&str] = match table.name {
+        SUMS => &[JSON],
+        CHARTS => &[SVG],
+        _ => &[JSON, "text/csv", "application/jsonl"],
+    };
     let content: Map<String, Value> = forms
         .iter()
         .map(|media| {
-            let schema = if *media == "application/json" { schema.clone() } else { json!({"type": "string"}) };
+            let schema = if *media == JSON { schema.clone() } else { json!({"type": "string"}) };
             ((*media).to_owned(), json!({"schema": schema}))
         })
         .collect();

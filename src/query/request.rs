@@ -7,6 +7,7 @@ use crate::model::{Kind, TimeRange, Timestamp};
 use super::filter::Filter;
 pub use super::filter::label_value;
 
+mod chart;
 mod cursor;
 mod events;
 mod field;
@@ -24,6 +25,7 @@ pub(crate) mod test_kinds;
 mod tests;
 mod time;
 
+pub use chart::{ChartRequest, ChartSize};
 pub use cursor::{entities_cursor, events_cursor, samples_cursor};
 pub use events::{EVENTS_DEFAULT, EVENTS_MAX, EventsRequest};
 pub use known::{ParameterError, UnknownKind, kind_named};
@@ -40,6 +42,10 @@ pub(crate) use time::{parse_duration, parse_rfc3339, parse_time};
 /// column may be called like a parameter.
 pub const RANGE_PARAMETERS: &[&str] =
     &["fields", "agg", "start", "end", "step", "tz", "group_by", "across", "top", "top_by", "coverage", "explain"];
+/// What [`ChartRequest::parse`] takes beside filters.
+pub const CHART_PARAMETERS: &[&str] = &[
+    "fields", "agg", "start", "end", "step", "tz", "group_by", "across", "top", "top_by", "coverage", "width", "height",
+];
 /// What [`SamplesRequest::parse`] takes beside filters.
 pub const SAMPLES_PARAMETERS: &[&str] = &["start", "end", "tz", "attributes", "limit", "cursor"];
 /// What [`EntitiesRequest::parse`] takes beside filters.
@@ -107,10 +113,7 @@ impl RangeRequest {
         now: Timestamp,
         sampling_interval_ms: i64,
     ) -> Result<RangeRequest, ParameterError> {
-        const OWN: &[&str] = &[
-            "fields", "agg", "start", "end", "step", "tz", "group_by", "across", "top", "top_by", "coverage", "explain",
-        ];
-        let parameters = parse::Parameters::sort(parameters, OWN, Some(kind))?;
+        let parameters = parse::Parameters::sort(parameters, RANGE_PARAMETERS, Some(kind))?;
         let zone = parameters.zone()?;
         let range = parameters.range(now, zone)?;
         let (fields, names_carry_agg) = field::parse_fields(kind, parameters.get("fields"), parameters.get("agg"))?;
