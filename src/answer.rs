@@ -15,7 +15,7 @@ use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, TooMany};
 use crate::query::explain::Plan;
 use crate::query::filter::Filter;
 use crate::query::frame::{Frame, Gap};
-use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, SamplesRequest};
+use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, Resolution, SamplesRequest};
 use crate::query::samples::{SampleReader, SampleRow};
 use crate::query::seen::Seen;
 use crate::store::{EntityQuery, EventQuery, EventRecord, Store, StoreError};
@@ -23,6 +23,7 @@ use crate::store::{EntityQuery, EventQuery, EventRecord, Store, StoreError};
 mod certificate;
 mod diff;
 mod explain;
+mod hours;
 mod planning;
 mod reading;
 mod seen;
@@ -32,6 +33,7 @@ mod tests;
 
 pub use diff::diff;
 pub use explain::explain;
+use hours::HourPass;
 pub use planning::{capacity, headroom};
 pub use reading::{Entities, Reading};
 pub use snapshot::AsOf;
@@ -101,7 +103,9 @@ pub fn range(store: &Store, request: &RangeRequest, stop: &Stop) -> Result<Frame
 
 /// The answer to a range request, and what was read for it.
 pub fn range_with_plan(store: &Store, request: &RangeRequest, stop: &Stop) -> Result<(Frame, Plan), AnswerError> {
-    let mut reader = RangeReader { store, stop, request, seen: HashMap::new(), plan: Plan::default() };
+    let kept_from = store.samples_kept_from()?;
+    let request = &request.clone().kept_from(kept_from);
+    let mut reader = RangeReader { store, stop, request, kept_from, seen: HashMap::new(), plan: Plan::default() };
     let Some(top) = &request.top else {
         let mut evaluation = Evaluation::new(request, None);
         reader.fold_all(&mut evaluation, |_| true, |_, _| {})?;
@@ -131,6 +135,7 @@ struct RangeReader<'a> {
     store: &'a Store,
     stop: &'a Stop,
     request: &'a RangeRequest,
+    kept_from: Option<Timestamp>,
     seen: HashMap<TargetName, Arc<Seen>>,
     plan: Plan,
 }
@@ -168,6 +173,17 @@ impl RangeReader<'_> {
             Some(_) => Some(self.seen(&entity.target)?),
             None => None,
         };
+        if evaluation.is_by_hours() {
+            let needs = evaluation.hour_needs();
+            // What hours do not hold is made from samples for as long as there are any.
+            let rolled_until = self.kept_from.or(Some(Timestamp::MIN)).filter(|_| !self.request.are_fields_held());
+            let roller = needs.roller(self.request.kind);
+            self.fold_hours(
+                evaluation,
+                &HourPass { entity, pass, seen: seen.as_deref(), needs, roller, rolled_until },
+            )?;
+            return Ok(evaluation.end_pass(entity, pass, seen.as_deref())?);
+        }
         let columns = evaluation.columns().to_vec();
         let runs = Runs {
             store: self.store,
@@ -190,7 +206,8 @@ impl RangeReader<'_> {
         if let Some(seen) = self.seen.get(target) {
             return Ok(Arc::clone(seen));
         }
-        let seen = Arc::new(seen::seen(self.store, target, self.request.range, self.stop)?);
+        let by_hours = self.request.resolution == Resolution::Hours;
+        let seen = Arc::new(seen::seen(self.store, target, self.request.range, by_hours, self.stop)?);
         self.seen.insert(target.clone(), Arc::clone(&seen));
         Ok(seen)
     }
@@ -202,6 +219,7 @@ impl RangeReader<'_> {
             return Ok(None);
         }
         let (kind, range, filter) = (self.request.kind, self.request.range, &self.request.filter);
+        let by_hours = self.request.resolution == Resolution::Hours;
         let near = TimeRange::new(range.start().plus_ms(-TARGETS_REACH_MS), range.end().plus_ms(TARGETS_REACH_MS));
         let mut targets = BTreeSet::new();
         for_each_entity(self.store, kind, filter, near.unwrap_or(range), None, |entity| {
@@ -213,7 +231,7 @@ impl RangeReader<'_> {
         let seen: Vec<Arc<Seen>> = targets.iter().map(|target| self.seen(target)).collect::<Result<_, _>>()?;
         let silent = seen.iter().filter(|seen| seen.has_silence(range));
         let ran = match silent.map(|seen| seen.silence_ms()).max() {
-            Some(silence_ms) => seen::recorder_ran(self.store, range, silence_ms, self.stop)?,
+            Some(silence_ms) => seen::recorder_ran(self.store, range, silence_ms, by_hours, self.stop)?,
             None => Vec::new(),
         };
         Ok(Some(seen.iter().flat_map(|seen| seen.gaps(range, &ran)).collect()))

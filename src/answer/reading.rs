@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::{AnswerError, ENTITIES_A_PAGE, RUN_MS, Stop};
-use crate::model::{EntityRecord, Identity, Kind, Run, TimeRange};
+use crate::model::{EntityRecord, HOUR_MS, Identity, Kind, Run, TimeRange, Timestamp};
 use crate::store::{EntityQuery, Fetch, Store};
 
 /// The entities of a kind seen in a range, in identity order.
@@ -61,7 +61,10 @@ impl Reading {
         };
         stop.check()?;
         let run = store.read(&Fetch { kind: self.kind, identity: &self.identity, range: piece, columns })?;
-        let next = run.at.last().copied().filter(|_| run.has_after).unwrap_or(rest.end()).min(rest.end());
+        let next = run.at.last().copied().filter(|_| run.has_after).unwrap_or(rest.end());
+        // No hour is cut.
+        let hour = Timestamp::from_ms(next.ms().div_euclid(HOUR_MS).saturating_mul(HOUR_MS));
+        let next = if next >= rest.end() { rest.end() } else { hour.max(piece.end()) };
         let empty = TimeRange::new(piece.end(), next).filter(|empty| empty.ms() > RUN_MS);
         self.empty = empty.map(|empty| run.beyond(empty));
         self.rest = TimeRange::new(if empty.is_some() { next } else { piece.end() }, rest.end());

@@ -26,6 +26,8 @@ pub struct Plan {
     pub runs: u64,
     /// Samples in them.
     pub samples: u64,
+    /// Rows of rolled-up hours that were read instead.
+    pub hours: u64,
 }
 
 /// One cell of an answer, and what is behind it: the first series' first field in the last bucket.

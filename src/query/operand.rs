@@ -45,7 +45,11 @@ impl Place {
         run.columns.get(self.position).map_or(Value::Null, |values| values.get(index))
     }
 
-    fn scale(self) -> f64 {
+    pub(crate) fn column(self) -> &'static Column {
+        self.column
+    }
+
+    pub(crate) fn scale(self) -> f64 {
         10f64.powi(i32::from(self.column.decimals()))
     }
 

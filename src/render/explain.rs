@@ -23,6 +23,7 @@ pub fn json<W: Write>(
         json.key("entities")?.integer(whole(plan.entities))?;
         json.key("runs")?.integer(whole(plan.runs))?;
         json.key("samples")?.integer(whole(plan.samples))?;
+        json.key("hours")?.integer(whole(plan.hours))?;
         json.key("took_seconds")?.cell(&Cell::Scaled { value: took_ms, decimals: 3 })?;
         match explained {
             Some(explained) => cell(json.key("cell")?, explained),

@@ -178,7 +178,7 @@ fn a_closed_range_keeps_its_bytes_and_its_strong_tag_and_an_open_one_has_none() 
 fn samples_taken_by_retention_are_gone_with_what_is_left() {
     for (_, store) in stores() {
         store.append(&world()).unwrap();
-        let cutoffs = Cutoffs { samples: Some(Timestamp::from_ms(t("03:05:00"))), events: None };
+        let cutoffs = Cutoffs { samples: Some(Timestamp::from_ms(t("03:05:00"))), ..Cutoffs::default() };
         while store.retain(&cutoffs).unwrap().more {}
         let served = Served::over(std::sync::Arc::new(store), &TARGETS, t("04:10:00"));
         let problem = served.problem(&format!("samples/container?{WHOLE}"));
