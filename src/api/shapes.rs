@@ -216,6 +216,7 @@ fn frame(kind: Option<&'static Kind>) -> Value {
         ("entities", count()),
         ("runs", count()),
         ("samples", count()),
+        ("hours", count()),
         ("took_seconds", json!({"type": "number", "minimum": 0})),
         ("cell", json!({"type": ["object", "null"]})),
     ]);

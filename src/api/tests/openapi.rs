@@ -27,6 +27,10 @@ async fn every_example_works_and_gives_what_is_promised() {
             continue;
         };
         check(&document, schema, &parsed(&response), path);
+        if path.contains("/range/") {
+            let explained = asking(&format!("{path}?{query}&explain=1")).await;
+            check(&document, schema, &parsed(&explained), path);
+        }
     }
 }
 
