@@ -7,6 +7,7 @@ pub mod cell;
 pub mod certificate;
 pub mod csv;
 pub mod diff;
+mod digits;
 pub mod explain;
 pub mod json;
 pub mod openmetrics;

@@ -115,6 +115,59 @@ pub struct Fetch<'a> {
     pub columns: &'a [usize],
 }
 
+/// What to read of some entities of a kind.
+#[derive(Debug, Clone)]
+pub struct FetchAll<'a> {
+    /// Their kind.
+    pub kind: &'static Kind,
+    /// Which ones.
+    pub identities: &'a [&'a Identity],
+    /// The time asked for; the neighbours come along.
+    pub range: TimeRange,
+    /// Positions in `kind.columns`, in the order wanted.
+    pub columns: &'a [usize],
+}
+
+/// What was read of some entities, and how much had to be decoded for it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ReadAll {
+    /// A run an identity, in their order; empty where an entity is unknown.
+    pub runs: Vec<Run>,
+    /// What that took.
+    pub work: Work,
+}
+
+/// What was decoded for an answer; nothing in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Sealed blocks, an entity and a window each.
+    pub blocks: u64,
+    /// Pieces of the journal, some entities of a poll each.
+    pub pieces: u64,
+    /// Bytes of both.
+    pub bytes: u64,
+}
+
+impl Work {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Work) -> Work {
+        Work {
+            blocks: self.blocks.saturating_add(other.blocks),
+            pieces: self.pieces.saturating_add(other.pieces),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+
+    fn and_block(self, bytes: usize) -> Work {
+        self.and(Work { blocks: 1, pieces: 0, bytes: u64::try_from(bytes).unwrap_or(u64::MAX) })
+    }
+
+    fn and_piece(self, bytes: usize) -> Work {
+        self.and(Work { blocks: 0, pieces: 1, bytes: u64::try_from(bytes).unwrap_or(u64::MAX) })
+    }
+}
+
 /// Which entities to list.
 #[derive(Debug, Clone)]
 pub struct EntityQuery {
@@ -350,9 +403,17 @@ impl Store {
 
     /// One entity's samples in a range and its neighbours; empty where the entity is unknown.
     pub fn read(&self, fetch: &Fetch<'_>) -> Result<Run, StoreError> {
+        let Fetch { kind, identity, range, columns } = *fetch;
+        let all = self.read_all(&FetchAll { kind, identities: &[identity], range, columns })?;
+        Ok(all.runs.into_iter().next().unwrap_or_else(|| Run::nothing(range)))
+    }
+
+    /// The samples of some entities in a range and their neighbours, all of one state of the store. What they share is
+    /// read once: ask for many that are of one target together, as far as their runs may be in memory together.
+    pub fn read_all(&self, fetch: &FetchAll<'_>) -> Result<ReadAll, StoreError> {
         match self {
-            Store::Memory(store) => Ok(store.read(fetch)),
-            Store::Sqlite(store) => store.read(fetch),
+            Store::Memory(store) => Ok(store.read_all(fetch)),
+            Store::Sqlite(store) => store.read_all(fetch),
         }
     }
 

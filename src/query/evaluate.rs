@@ -6,7 +6,7 @@
 //! Must not know: the store, how answers are printed.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::model::{Attribute, Attributes, EntityRecord, Kind, Run, TimeRange, Timestamp, Version};
 use crate::rate::{self, Mark, Stretch};
@@ -150,13 +150,11 @@ impl<'a> Evaluation<'a> {
     pub fn fold(&mut self, entity: &EntityRecord, pass: &Pass, run: &Run, seen: Option<&Seen>) {
         let inside = run.inside();
         let mut versions = VersionCursor::new(&entity.versions, &pass.takes);
-        for next in 0..run.len() {
+        let mut newest = inside.start.checked_sub(1).and_then(|index| mark(run, index));
+        let mut bucket = self.bucket_of(run.range.start());
+        for next in inside.start..run.len() {
             let Some(mark) = mark(run, next) else { continue };
-            let is_before = next < inside.start;
-            let previous = next.checked_sub(1).and_then(|index| self::mark(run, index));
-            if is_before {
-                continue;
-            }
+            let previous = newest.replace(mark);
             let stretch = rate::stretch(previous.as_ref(), &mark, run.polled_before_first);
             let (taken, attributes) = versions.at(mark.at);
             let previous_at = previous.map(|previous| previous.at);
@@ -167,10 +165,11 @@ impl<'a> Evaluation<'a> {
                 continue;
             }
             if let Some(stretch) = &stretch {
-                self.take_stretch(run, next, stretch, attributes);
+                bucket = self.take_stretch(run, next, stretch, attributes, bucket);
             }
             if inside.contains(&next) {
-                self.take_sample(run, next, attributes, mark.at);
+                bucket = self.bucket_from(bucket, mark.at);
+                self.member.take_sample(&self.fields, bucket, run, next, attributes, mark.at);
             }
         }
         if let Some(seen) = seen {
@@ -190,11 +189,20 @@ impl<'a> Evaluation<'a> {
         self.member.note_away(self.edges, rest, gone);
     }
 
-    fn take_stretch(&mut self, run: &Run, next: usize, stretch: &Stretch, attributes: &Attributes) {
+    /// Gives a stretch to the buckets that it touches, from one that is not after the first of them. Says which that is.
+    fn take_stretch(
+        &mut self,
+        run: &Run,
+        next: usize,
+        stretch: &Stretch,
+        attributes: &Attributes,
+        bucket: usize,
+    ) -> usize {
         // A hole's amount lies at the instant `to`; anything else before it.
         let last_ms = if stretch.is_hole { stretch.to } else { stretch.to.plus_ms(-1) };
         let first = if stretch.is_hole { stretch.to } else { stretch.from }.max(run.range.start());
-        let mut bucket = self.bucket_of(first);
+        let first = self.bucket_from(bucket, first);
+        let mut bucket = first;
         while let Some(range) = self.bucket_range(bucket) {
             if range.start() > last_ms || range.start() >= run.range.end() {
                 break;
@@ -204,11 +212,17 @@ impl<'a> Evaluation<'a> {
             }
             bucket += 1;
         }
+        first
     }
 
-    fn take_sample(&mut self, run: &Run, index: usize, attributes: &Attributes, at: Timestamp) {
-        let bucket = self.bucket_of(at);
-        self.member.take_sample(&self.fields, bucket, run, index, attributes, at);
+    /// The bucket of an instant, found from another that is near.
+    fn bucket_from(&self, near: usize, at: Timestamp) -> usize {
+        let begins = |bucket: usize| self.edges.get(bucket).is_some_and(|edge| *edge <= at);
+        match (begins(near), begins(near + 1), begins(near + 2)) {
+            (true, false, _) => near,
+            (true, true, false) => near + 1,
+            _ => self.bucket_of(at),
+        }
     }
 
     fn bucket_of(&self, at: Timestamp) -> usize {
@@ -438,12 +452,12 @@ impl<'v> VersionCursor<'v> {
     }
 
     /// Whether the version in force at `at` is taken, and its attributes.
-    pub(crate) fn at(&mut self, at: Timestamp) -> (bool, &'v Attributes) {
-        static NONE: Attributes = Attributes::new();
+    pub(crate) fn at(&mut self, at: Timestamp) -> (bool, &'v Arc<Attributes>) {
+        static NONE: LazyLock<Arc<Attributes>> = LazyLock::new(Arc::default);
         while self.versions.get(self.current + 1).is_some_and(|next| next.from <= at) {
             self.current += 1;
         }
-        let attributes = self.versions.get(self.current).map_or(&NONE, |version| &version.attributes);
+        let attributes = self.versions.get(self.current).map_or_else(|| &*NONE, |version| &version.attributes);
         (self.takes.get(self.current).copied().unwrap_or(false), attributes)
     }
 

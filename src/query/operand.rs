@@ -29,7 +29,7 @@ impl ColumnSet {
             self.wanted.push(index);
             self.wanted.len() - 1
         });
-        Some(Place { position, column })
+        Some(Place { position, column, scale: 10f64.powi(i32::from(column.decimals())) })
     }
 }
 
@@ -38,6 +38,8 @@ impl ColumnSet {
 pub(crate) struct Place {
     position: usize,
     column: &'static Column,
+    /// What a whole number is divided by.
+    scale: f64,
 }
 
 impl Place {
@@ -45,12 +47,12 @@ impl Place {
         run.columns.get(self.position).map_or(Value::Null, |values| values.get(index))
     }
 
-    fn scale(self) -> f64 {
-        10f64.powi(i32::from(self.column.decimals()))
-    }
-
+    #[expect(clippy::cast_precision_loss, reason = "a number that is computed with has 53 bits")]
     fn outside(self, run: &Run, index: usize) -> Option<f64> {
-        Number::of_column(self.column, self.value(run, index)).as_f64()
+        match (self.value(run, index), self.column.repr) {
+            (Value::Int(value), Repr::Integer { .. }) => Some(value as f64 / self.scale),
+            (value, _) => Number::of_column(self.column, value).as_f64(),
+        }
     }
 
     /// The counter's growth over a stretch, cut to a range, in native units.
@@ -74,7 +76,7 @@ impl Place {
     #[expect(clippy::cast_precision_loss, reason = "a rate is printed with 9 digits")]
     fn share_outside(self, run: &Run, next: usize, stretch: &Stretch, range: TimeRange) -> Option<f64> {
         self.share(run, next, stretch, range).map(|grown| match grown {
-            Grown::Int(amount) => amount as f64 / self.scale(),
+            Grown::Int(amount) => amount as f64 / self.scale,
             Grown::Float(amount) => amount,
         })
     }
@@ -274,7 +276,7 @@ pub(crate) fn seconds(ms: i64) -> f64 {
 fn remainder(of: Place, less: Place, run: &Run, index: usize) -> Option<f64> {
     match (of.value(run, index), less.value(run, index)) {
         (Value::Int(left), Value::Int(right)) if of.column.decimals() == less.column.decimals() => {
-            Some(left.saturating_sub(right).max(0) as f64 / of.scale())
+            Some(left.saturating_sub(right).max(0) as f64 / of.scale)
         }
         (_, Value::Null) if less.column.untold_is_none => of.outside(run, index),
         _ => Some((of.outside(run, index)? - less.outside(run, index)?).max(0.0)),

@@ -16,11 +16,12 @@ use self::upkeep::Steps;
 use self::windows::Windows;
 use self::write::Writer;
 use super::{
-    Appended, CheckReport, Compacted, Cutoffs, EntityQuery, EventQuery, EventRecord, Fetch, ForeignSample, Import,
-    Imported, Limits, OnProgress, Polls, Retained, Size, Stats, StoreError, TargetRecord, Upkeep, drawn_id,
+    Appended, CheckReport, Compacted, Cutoffs, EntityQuery, EventQuery, EventRecord, FetchAll, ForeignSample, Import,
+    Imported, Limits, OnProgress, Polls, ReadAll, Retained, Size, Stats, StoreError, TargetRecord, Upkeep, drawn_id,
 };
-use crate::model::{EntityRecord, Identity, Kind, Run, Snapshot, TargetName, TimeRange, Timestamp};
+use crate::model::{EntityRecord, Identity, Kind, Snapshot, TargetName, TimeRange, Timestamp};
 
+mod archive;
 mod backup;
 mod block;
 mod check;
@@ -38,6 +39,7 @@ mod piece;
 mod queries;
 mod read;
 mod retention;
+mod runs;
 mod samples;
 mod seal;
 mod sealed;
@@ -200,14 +202,14 @@ impl Sqlite {
         self.reading("read an entity", |connection| read::entity(connection, kind, identity, range))
     }
 
-    /// See [`super::Store::read`].
-    pub fn read(&self, fetch: &Fetch<'_>) -> Result<Run, StoreError> {
+    /// See [`super::Store::read_all`].
+    pub fn read_all(&self, fetch: &FetchAll<'_>) -> Result<ReadAll, StoreError> {
         const OPERATION: &str = "read samples";
         if !self.layouts.contains_key(fetch.kind.name) {
             let detail = format!("kind {} is not one that the store was opened for", fetch.kind.name);
             return Err(read::damaged(OPERATION, detail));
         }
-        self.reading(OPERATION, |connection| samples::run(connection, fetch).during(OPERATION))
+        self.reading(OPERATION, |connection| runs::read_all(connection, fetch).during(OPERATION))
     }
 
     /// See [`super::Store::polls`].
