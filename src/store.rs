@@ -84,6 +84,11 @@ pub(crate) fn wants_event(query: &EventQuery, event: &Event) -> bool {
         && query.kind.is_none_or(|kind| event.kind == Some(kind.name))
 }
 
+/// Whether an identity has these parts, where they are given.
+fn has_keys(identity: &Identity, keys: &[Option<String>]) -> bool {
+    keys.iter().enumerate().all(|(index, key)| key.as_deref().is_none_or(|key| identity.part(index) == key))
+}
+
 /// 128 bits that nobody else draws, as hexadecimal digits.
 pub(crate) fn drawn_id() -> String {
     use std::hash::{BuildHasher, RandomState};
@@ -382,9 +387,15 @@ impl Store {
 
     /// A page of entities, in identity order. Versions: all that hold at any time of the range, and at least one.
     pub fn entities(&self, query: &EntityQuery) -> Result<Vec<EntityRecord>, StoreError> {
+        self.entities_with(query, &[])
+    }
+
+    /// A page of those entities whose identity has these parts, each in its place; None lets any pass. Of the others nothing
+    /// more is read than who they are.
+    pub fn entities_with(&self, query: &EntityQuery, keys: &[Option<String>]) -> Result<Vec<EntityRecord>, StoreError> {
         match self {
-            Store::Memory(store) => Ok(store.entities(query)),
-            Store::Sqlite(store) => store.entities(query),
+            Store::Memory(store) => Ok(store.entities_with(query, keys)),
+            Store::Sqlite(store) => store.entities_with(query, keys),
         }
     }
 

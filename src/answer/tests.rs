@@ -93,7 +93,7 @@ fn increases_of_adjoining_ranges_equal_the_whole() {
         let (start, end) = (START / 1000 + start, START / 1000 + end);
         let frame =
             ask(&store, &format!("start={start} end={end} step=all fields=cpu_usage_seconds_total group_by=app"));
-        let of = |series: &crate::query::frame::Series| match series.values[0][0] {
+        let of = |series: &Series| match series.values[0][0] {
             Number::Scaled { value, .. } => value,
             _ => 0,
         };

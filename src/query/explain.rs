@@ -26,6 +26,12 @@ pub struct Plan {
     pub runs: u64,
     /// Samples in them.
     pub samples: u64,
+    /// Sealed blocks that were decoded for them.
+    pub blocks: u64,
+    /// Pieces of the journal that were.
+    pub pieces: u64,
+    /// Bytes of both.
+    pub bytes: u64,
 }
 
 /// One cell of an answer, and what is behind it: the first series' first field in the last bucket.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::learnt::backdated;
 use super::{
     Appended, Cutoffs, EntityQuery, EventQuery, EventRecord, FetchAll, HOUR_MS, Polls, ReadAll, Retained, TargetRecord,
-    VERSIONS_PER_HOUR_MAX, Work, drawn_id, limit_hit, wants_event,
+    VERSIONS_PER_HOUR_MAX, Work, drawn_id, has_keys, limit_hit, wants_event,
 };
 use crate::model::{
     Attributes, Column, ColumnValues, EntityRecord, Event, Identity, Kind, Observation, Outcome, Poll, PollRecord,
@@ -131,13 +131,14 @@ impl Memory {
             .collect()
     }
 
-    /// See [`super::Store::entities`].
-    pub fn entities(&self, query: &EntityQuery) -> Vec<EntityRecord> {
+    /// See [`super::Store::entities_with`].
+    pub fn entities_with(&self, query: &EntityQuery, keys: &[Option<String>]) -> Vec<EntityRecord> {
         let kept = self.kept();
         let Some(entities) = kept.kinds.get(query.kind.name) else { return Vec::new() };
         let after = entities.iter().filter(|(identity, _)| query.after.as_ref().is_none_or(|after| *identity > after));
         let seen = after.filter(|(_, entity)| kept.is_seen_in(entity, query.seen_in));
-        seen.take(query.limit).map(|(identity, entity)| kept.record(identity, entity, query.seen_in)).collect()
+        let wanted = seen.filter(|(identity, _)| has_keys(identity, keys));
+        wanted.take(query.limit).map(|(identity, entity)| kept.record(identity, entity, query.seen_in)).collect()
     }
 
     /// See [`super::Store::entity`].

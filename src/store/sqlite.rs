@@ -189,7 +189,12 @@ impl Sqlite {
 
     /// See [`super::Store::entities`].
     pub fn entities(&self, query: &EntityQuery) -> Result<Vec<EntityRecord>, StoreError> {
-        self.reading("list entities", |connection| read::entities(connection, query))
+        self.entities_with(query, &[])
+    }
+
+    /// See [`super::Store::entities_with`].
+    pub fn entities_with(&self, query: &EntityQuery, keys: &[Option<String>]) -> Result<Vec<EntityRecord>, StoreError> {
+        self.reading("list entities", |connection| read::entities(connection, query, keys))
     }
 
     /// See [`super::Store::entity`].

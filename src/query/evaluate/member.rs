@@ -12,6 +12,8 @@ use super::{Field, bucket_range};
 #[derive(Debug)]
 pub(super) struct Member {
     buckets: usize,
+    /// Whether any field takes something from stretches.
+    has_stretches: bool,
     slots: Vec<Slot>,
     values: Vec<Vec<Vec<f64>>>,
     covered_ms: Vec<i64>,
@@ -45,8 +47,10 @@ impl Member {
             .iter()
             .map(|field| if matches!(field.agg, Agg::Percentile(_)) { vec![Vec::new(); buckets] } else { Vec::new() })
             .collect();
+        let has_stretches = fields.iter().any(|field| field.agg == Agg::Increase || field.operand.is_of_stretch());
         Member {
             buckets,
+            has_stretches,
             slots: vec![Slot::default(); fields.len().saturating_mul(buckets)],
             values,
             covered_ms: vec![0; buckets],
@@ -93,6 +97,9 @@ impl Member {
         self.last_stretch = self.last_stretch.max(Some(stretch.to));
         if let Some(covered) = self.covered_ms.get_mut(bucket) {
             *covered += stretch.covered_ms(cut);
+        }
+        if !self.has_stretches {
+            return;
         }
         for (index, field) in fields.iter().enumerate() {
             let Some(slot) = self.slots.get_mut(index * self.buckets + bucket) else { continue };

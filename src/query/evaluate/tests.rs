@@ -1,13 +1,14 @@
 //! The fold against numbers computed by hand, and against a brute-force oracle.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
     Attribute, AttributeType, AttributeValue, Column, ColumnValues, Derived, Formula, Identity, Key, Outcome, Poll,
-    PollRecord, TargetName,
+    PollRecord, TargetName, Version,
 };
 use crate::query::cell::Number;
 use crate::query::filter::Filter;
@@ -189,12 +190,12 @@ fn evaluate(asked: &Asked, workers: &[Worker], seen: &Seen, piece_ms: i64) -> Ve
     let mut evaluation = Evaluation::new(&request, None);
     let seen = request.group_by.is_some().then_some(seen);
     for worker in workers {
-        for pass in evaluation.passes(&worker.record) {
+        for mut pass in evaluation.passes(&worker.record) {
             for piece in request.range.pieces(piece_ms) {
                 let run = worker.run(piece, evaluation.columns());
-                evaluation.fold(&worker.record, &pass, &run, seen);
+                evaluation.fold(&worker.record, &mut pass, &run, seen);
             }
-            evaluation.end_pass(&worker.record, &pass, seen).unwrap();
+            evaluation.end_pass(&worker.record, pass, seen).unwrap();
         }
     }
     evaluation.finish(None).into_iter().map(|(_, series)| series).collect()
@@ -431,7 +432,7 @@ fn the_largest_come_first_with_nulls_last() {
         series("a", Number::Derived(1.0)),
         series("d", Number::Derived(2.0)),
     ];
-    let names: Vec<_> = largest(ranked, 4).into_iter().map(|key| key.0[0].clone().unwrap()).collect();
+    let names: Vec<_> = largest(&ranked, 4).into_iter().map(|key| key.0[0].clone().unwrap()).collect();
     assert_eq!(names, ["d", "a", "b", "c"]);
 }
 

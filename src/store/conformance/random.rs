@@ -208,6 +208,12 @@ fn assert_same(memory: &Store, sqlite: &Store, times: &[i64], asked: &[Asked]) {
             assert_same_together(memory, sqlite, kind, range);
             let query = EntityQuery { kind, seen_in: range, after: None, limit: 1_000 };
             assert_eq!(memory.entities(&query).unwrap(), sqlite.entities(&query).unwrap(), "seen in {range:?}");
+            for keys in
+                [vec![None, Some("1".to_owned())], vec![Some("here".to_owned())], vec![Some("2".to_owned()), None]]
+            {
+                let with = |store: &Store| store.entities_with(&query, &keys).unwrap();
+                assert_eq!(with(memory), with(sqlite), "{keys:?} in {range:?}");
+            }
             let query = EntityQuery { after: Some(thing("1")), limit: 2, ..query };
             assert_eq!(memory.entities(&query).unwrap(), sqlite.entities(&query).unwrap(), "page in {range:?}");
             for number in 0..5 {
