@@ -136,8 +136,9 @@ async fn main() {
         peers.push(prometheus);
     }
     let own = recorder(directory.path(), &path).await;
-    questions::ask(&own, &peers, &mut all, &names, days).await;
+    let are_good = questions::ask(&own, &peers, &mut all, &names, days).await;
     print(&all, values);
+    assert!(are_good, "answers differ: see above");
 }
 
 fn upkeep(store: &Store, now_ms: i64) {

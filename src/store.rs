@@ -35,12 +35,14 @@ use crate::model::{
 
 #[cfg(test)]
 mod conformance;
+mod fetch;
 pub mod figures;
 pub mod foreign;
 mod learnt;
 pub mod memory;
 pub mod sqlite;
 
+pub use fetch::{Fetch, FetchAll, ReadAll, Work};
 pub use figures::{CheckReport, ColumnStats, Compacted, KindStats, Level, Part, Progress, Stats};
 pub use foreign::{ForeignSample, Import, Imported};
 
@@ -105,72 +107,6 @@ pub enum Store {
     Memory(memory::Memory),
     /// One SQLite file.
     Sqlite(sqlite::Sqlite),
-}
-
-/// What to read of one entity.
-#[derive(Debug, Clone)]
-pub struct Fetch<'a> {
-    /// Its kind.
-    pub kind: &'static Kind,
-    /// Which one.
-    pub identity: &'a Identity,
-    /// The time asked for; the neighbours come along.
-    pub range: TimeRange,
-    /// Positions in `kind.columns`, in the order wanted.
-    pub columns: &'a [usize],
-}
-
-/// What to read of some entities of a kind.
-#[derive(Debug, Clone)]
-pub struct FetchAll<'a> {
-    /// Their kind.
-    pub kind: &'static Kind,
-    /// Which ones.
-    pub identities: &'a [&'a Identity],
-    /// The time asked for; the neighbours come along.
-    pub range: TimeRange,
-    /// Positions in `kind.columns`, in the order wanted.
-    pub columns: &'a [usize],
-}
-
-/// What was read of some entities, and how much had to be decoded for it.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ReadAll {
-    /// A run an identity, in their order; empty where an entity is unknown.
-    pub runs: Vec<Run>,
-    /// What that took.
-    pub work: Work,
-}
-
-/// What was decoded for an answer; nothing in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Work {
-    /// Sealed blocks, an entity and a window each.
-    pub blocks: u64,
-    /// Pieces of the journal, some entities of a poll each.
-    pub pieces: u64,
-    /// Bytes of both.
-    pub bytes: u64,
-}
-
-impl Work {
-    /// Both together.
-    #[must_use]
-    pub fn and(self, other: Work) -> Work {
-        Work {
-            blocks: self.blocks.saturating_add(other.blocks),
-            pieces: self.pieces.saturating_add(other.pieces),
-            bytes: self.bytes.saturating_add(other.bytes),
-        }
-    }
-
-    fn and_block(self, bytes: usize) -> Work {
-        self.and(Work { blocks: 1, pieces: 0, bytes: u64::try_from(bytes).unwrap_or(u64::MAX) })
-    }
-
-    fn and_piece(self, bytes: usize) -> Work {
-        self.and(Work { blocks: 0, pieces: 1, bytes: u64::try_from(bytes).unwrap_or(u64::MAX) })
-    }
 }
 
 /// Which entities to list.

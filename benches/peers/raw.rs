@@ -1,9 +1,9 @@
 //! What must come out, computed from the samples that a peer gives back: by the definitions of `docs/http.md`, apart from the
 //! program's own code.
 //!
-//! A peer does not know since when a counter counts, so buckets that a restart, a birth or an end touches are left out.
+//! A peer does not know since when a counter counts, so buckets that a restart or a birth touches are left out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value as Json;
 
@@ -42,9 +42,8 @@ pub(crate) fn rates(raw: &Raw, start_ms: i64, end_ms: i64, step_ms: i64) -> BTre
         let first = start_ms + (from - start_ms).div_euclid(step_ms) * step_ms;
         (0..).map(move |index| first + index * step_ms).take_while(move |bucket| *bucket < until)
     };
-    if let (Some((first, _)), Some((last, _))) = (raw.samples.first(), raw.samples.last()) {
+    if let Some((first, _)) = raw.samples.first() {
         unknown.extend(buckets(first - HOLE_MS, first + 1));
-        unknown.extend(buckets(*last, last + HOLE_MS));
     }
     for pair in raw.samples.windows(2) {
         let ((from, before), (to, after)) = (pair[0], pair[1]);
@@ -93,8 +92,19 @@ impl Hour {
     }
 }
 
-/// A gauge by application and hour.
-pub(crate) fn hours(all: &[Raw], start_ms: i64, end_ms: i64) -> BTreeMap<(String, i64), Hour> {
+/// When counters fell: by series, the times of the samples after.
+pub(crate) fn falls(all: &[Raw]) -> HashMap<String, Vec<i64>> {
+    let fell = |pair: &[(i64, i64)]| (pair[1].1 < pair[0].1).then_some(pair[1].0);
+    all.iter().map(|raw| (raw.id.clone(), raw.samples.windows(2).filter_map(fell).collect())).collect()
+}
+
+/// A gauge by application and hour, of containers that restarted then: who is down for a moment counts for less.
+pub(crate) fn hours(
+    all: &[Raw],
+    restarts: &HashMap<String, Vec<i64>>,
+    start_ms: i64,
+    end_ms: i64,
+) -> BTreeMap<(String, i64), Hour> {
     const HOUR_MS: i64 = 3_600_000;
     let mut hours: BTreeMap<(String, i64), Hour> = BTreeMap::new();
     for raw in all {
@@ -109,7 +119,8 @@ pub(crate) fn hours(all: &[Raw], start_ms: i64, end_ms: i64) -> BTreeMap<(String
             let inside = raw.samples.iter().filter(|(at, _)| (hour..hour + HOUR_MS).contains(at));
             let values: Vec<f64> = inside.map(|(_, value)| *value as f64).collect();
             let of = hours.entry((raw.app.clone(), hour)).or_insert_with(|| Hour { is_whole: true, ..Hour::default() });
-            of.is_whole &= is_there && !has_hole;
+            let restarted = restarts.get(&raw.id).is_some_and(|of| of.iter().any(|at| near(*at)));
+            of.is_whole &= is_there && !has_hole && !restarted;
             if !values.is_empty() {
                 of.means += values.iter().sum::<f64>() / values.len() as f64;
                 of.values.extend(values);

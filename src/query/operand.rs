@@ -47,6 +47,21 @@ impl Place {
         run.columns.get(self.position).map_or(Value::Null, |values| values.get(index))
     }
 
+    /// The value at a position, as it is printed.
+    pub(crate) fn number(self, run: &Run, index: usize) -> Number {
+        match (run.columns.get(self.position), self.column.repr) {
+            (Some(ColumnValues::Int(values)), repr) => match (values.get(index).copied().flatten(), repr) {
+                (Some(value), Repr::Integer { decimals }) => Number::Scaled { value, decimals },
+                (Some(value), Repr::Float) => Number::Scaled { value, decimals: 0 },
+                (None, _) => Number::Null,
+            },
+            (Some(ColumnValues::Float(values)), _) => {
+                values.get(index).copied().flatten().map_or(Number::Null, Number::Reported)
+            }
+            (None, _) => Number::Null,
+        }
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a number that is computed with has 53 bits")]
     fn outside(self, run: &Run, index: usize) -> Option<f64> {
         match (self.value(run, index), self.column.repr) {
@@ -183,7 +198,7 @@ impl Operand {
     pub(crate) fn at_sample(&self, run: &Run, index: usize, attributes: &Attributes) -> Number {
         match self {
             Operand::Attribute { name, .. } => attributes.get(name).map_or(Number::Null, Number::of_attribute),
-            Operand::Counter(place) | Operand::Gauge(place) => Number::of_column(place.column, place.value(run, index)),
+            Operand::Counter(place) | Operand::Gauge(place) => place.number(run, index),
             Operand::Remainder { of, less } => Number::derived(remainder(*of, *less, run, index)),
             Operand::GaugeRatio { .. } => {
                 Number::derived(self.quotient_at_sample(run, index).and_then(Quotient::value))

@@ -6,7 +6,7 @@
 use std::io::Write as _;
 
 use crate::model::{AttributeValue, Timestamp};
-use crate::query::cell::Cell;
+use crate::query::cell::{Cell, Number};
 use crate::query::civil::{push_bucket_time as push_bucket, push_instant as push_time};
 use crate::query::request::Zone;
 
@@ -27,6 +27,16 @@ pub fn push_text(out: &mut Vec<u8>, cell: &Cell<'_>, zone: Zone) {
         Cell::Fact(AttributeValue::Text(text)) => out.extend_from_slice(text.as_bytes()),
         Cell::Time(at) | Cell::Fact(&AttributeValue::Time(at)) => push_instant(out, at, zone),
         _ => push_bare(out, cell),
+    }
+}
+
+/// Appends a number as a CSV field holds it. Null is empty.
+pub(super) fn push_number(out: &mut Vec<u8>, number: Number) {
+    match number {
+        Number::Null => {}
+        Number::Scaled { value, decimals } => push_scaled(out, value, decimals),
+        Number::Derived(value) => push_derived(out, value),
+        Number::Reported(value) => push_reported(out, value),
     }
 }
 

@@ -4,9 +4,9 @@
 
 use std::io::{self, Write};
 
-use super::cell::push_text;
+use super::cell::{push_number, push_text};
 use crate::model::AttributeValue;
-use crate::query::cell::Cell;
+use crate::query::cell::{Cell, Number};
 use crate::query::frame::Frame;
 use crate::query::request::Zone;
 
@@ -69,6 +69,15 @@ impl<W: Write> CsvTable<W> {
         }
         self.cells += 1;
         push_field(&mut self.buffer, cell, self.zone, self.is_neutral);
+    }
+
+    /// Adds a number to the row that was begun.
+    pub fn number(&mut self, number: Number) {
+        if self.cells > 0 {
+            self.buffer.push(b',');
+        }
+        self.cells += 1;
+        push_number(&mut self.buffer, number);
     }
 
     /// Cells as they are printed here, for [`CsvTable::put`].

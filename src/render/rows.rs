@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use super::csv::{CsvTable, Printed};
 use super::json::JsonWriter;
-use crate::query::cell::Cell;
+use crate::query::cell::{Cell, Number};
 use crate::query::frame::Frame;
 use crate::query::request::Zone;
 
@@ -70,6 +70,17 @@ impl<W: Write> Rows<W> {
                 Ok(())
             }
             Inner::Lines { .. } => cells.try_for_each(|cell| self.cell(&cell)),
+        }
+    }
+
+    /// Adds a number to the row that was begun.
+    pub(super) fn number(&mut self, number: Number) -> io::Result<()> {
+        match &mut self.0 {
+            Inner::Csv(table) => {
+                table.number(number);
+                Ok(())
+            }
+            Inner::Lines { .. } => self.cell(&number.into()),
         }
     }
 

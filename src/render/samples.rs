@@ -38,7 +38,8 @@ impl SampleColumns {
 
     /// A row's cells, in the same order.
     pub fn cells<'a>(&'a self, row: &'a SampleRow<'a>) -> impl Iterator<Item = Cell<'a>> {
-        std::iter::once(Cell::Time(row.at)).chain(self.facts(row)).chain(numbers(row))
+        let numbers = row.columns.iter().chain(row.derived).map(|&number| Cell::from(number));
+        std::iter::once(Cell::Time(row.at)).chain(self.facts(row)).chain(numbers)
     }
 
     /// Those that stay the same from sample to sample.
@@ -49,10 +50,6 @@ impl SampleColumns {
             self.attributes.iter().map(|attribute| row.attributes.get(attribute.name).map_or(Cell::Null, Cell::Fact));
         identity.chain(std::iter::once(since)).chain(attributes)
     }
-}
-
-fn numbers<'a>(row: &'a SampleRow<'a>) -> impl Iterator<Item = Cell<'a>> {
-    row.columns.iter().chain(row.derived).map(|&number| Cell::from(number))
 }
 
 /// The rows of one request being written; what is said of an entity is printed once, not with each of its samples.
@@ -99,9 +96,7 @@ impl<W: Write> SampleTable<W> {
         let facts = self.facts.insert(facts);
         self.rows.cell(&Cell::Time(row.at))?;
         self.rows.cells(&mut facts.printed, self.columns.facts(row))?;
-        for cell in numbers(row) {
-            self.rows.cell(&cell)?;
-        }
+        row.columns.iter().chain(row.derived).try_for_each(|number| self.rows.number(*number))?;
         self.rows.end_row()
     }
 

@@ -57,6 +57,9 @@ const PACKED_COUNT_MIN: usize = 16;
 
 const LEVEL: usize = 8;
 
+/// pco gives numbers in multiples of this, or all.
+const PACKED_AT_ONCE: usize = 256;
+
 /// Writes series, all of one block.
 pub(super) struct Packer {
     compressor: FileCompressor,
@@ -268,22 +271,22 @@ impl Unpacker {
         if form & WITH_NULLS != 0 || form == NOTHING {
             return damage("nulls where there can be none");
         }
-        self.dense(form, bytes, count)
+        self.dense(form, bytes, count, count)
     }
 
     pub(super) fn int_options(&self, series: &[u8], count: usize) -> Result<Vec<Option<i64>>, Damage> {
         let mut bytes = Bytes::new(series);
         let form = bytes.byte()?;
-        options(form, bytes, count, |form, rest, there| self.dense(form, rest, there))
+        options(form, bytes, count, |form, rest, there| self.dense(form, rest, there, there))
     }
 
     pub(super) fn float_options(&self, series: &[u8], count: usize) -> Result<Vec<Option<f64>>, Damage> {
         let mut bytes = Bytes::new(series);
         let form = bytes.byte()?;
         options(form, bytes, count, |form, rest, there| match form {
-            FLOATS => self.unpack(rest.rest(), there),
+            FLOATS => self.unpack(rest.rest(), there, there),
             _ => {
-                let bits = self.dense(form, rest, there)?;
+                let bits = self.dense(form, rest, there, there)?;
                 Ok(bits.into_iter().map(|bits| f64::from_bits(bits.cast_unsigned())).collect())
             }
         })
@@ -300,7 +303,11 @@ impl Unpacker {
         let mut bytes = Bytes::new(series);
         match bytes.byte()? {
             CONSTANT => into.extend(std::iter::repeat_n(bytes.zigzag()?, positions.len())),
-            _ => into.extend_from_slice(self.ints(series, count)?.get(positions.clone()).unwrap_or_default()),
+            form if form & WITH_NULLS != 0 || form == NOTHING => return damage("nulls where there can be none"),
+            form => {
+                let dense = self.dense(form, bytes, count, positions.end)?;
+                into.extend_from_slice(dense.get(positions.clone()).unwrap_or_default());
+            }
         }
         Ok(())
     }
@@ -318,7 +325,7 @@ impl Unpacker {
             NOTHING => into.extend(std::iter::repeat_n(None, positions.len())),
             CONSTANT => into.extend(std::iter::repeat_n(Some(bytes.zigzag()?), positions.len())),
             form if form & WITH_NULLS == 0 => {
-                let dense = self.dense(form, bytes, count)?;
+                let dense = self.dense(form, bytes, count, positions.end)?;
                 into.extend(dense.get(positions.clone()).unwrap_or_default().iter().copied().map(Some));
             }
             _ => {
@@ -329,7 +336,8 @@ impl Unpacker {
         Ok(())
     }
 
-    fn dense(&self, form: u8, mut bytes: Bytes<'_>, count: usize) -> Result<Vec<i64>, Damage> {
+    /// The numbers of a series that has `count`, the first `until` of them at least.
+    fn dense(&self, form: u8, mut bytes: Bytes<'_>, count: usize, until: usize) -> Result<Vec<i64>, Damage> {
         let first = bytes.zigzag()?;
         let mut values = Vec::with_capacity(count);
         values.push(first);
@@ -359,9 +367,9 @@ impl Unpacker {
                 let steps = (0..rest).map(|_| bytes.zigzag()).collect::<Result<Vec<_>, _>>()?;
                 extend(&mut values, steps.into_iter().map(|step| step.wrapping_mul(divisor)));
             }
-            PACKED_16 => self.unpack_steps::<i16>(bytes, &mut values, rest)?,
-            PACKED_32 => self.unpack_steps::<i32>(bytes, &mut values, rest)?,
-            PACKED_64 => self.unpack_steps::<i64>(bytes, &mut values, rest)?,
+            PACKED_16 => self.unpack_steps::<i16>(bytes, &mut values, rest, until)?,
+            PACKED_32 => self.unpack_steps::<i32>(bytes, &mut values, rest, until)?,
+            PACKED_64 => self.unpack_steps::<i64>(bytes, &mut values, rest, until)?,
             _ => return damage(format!("a series of form {form}")),
         }
         Ok(values)
@@ -372,21 +380,23 @@ impl Unpacker {
         mut bytes: Bytes<'_>,
         values: &mut Vec<i64>,
         count: usize,
+        until: usize,
     ) -> Result<(), Damage> {
         let divisor = bytes.varint()?.cast_signed();
-        let steps: Vec<T> = self.unpack(bytes.rest(), count)?;
+        let steps: Vec<T> = self.unpack(bytes.rest(), count, until)?;
         extend(values, steps.into_iter().map(|step| step.into().wrapping_mul(divisor)));
         Ok(())
     }
 
-    fn unpack<T: Number + Default>(&self, bytes: &[u8], count: usize) -> Result<Vec<T>, Damage> {
+    fn unpack<T: Number + Default>(&self, bytes: &[u8], count: usize, until: usize) -> Result<Vec<T>, Damage> {
         let failed = |error: pco::errors::PcoError| Damage(error.to_string());
         let (mut chunk, rest) = self.decompressor.chunk_decompressor::<T, _>(bytes).map_err(failed)?;
         let mut page = chunk.page_decompressor(rest, count).map_err(failed)?;
-        let mut values = vec![T::default(); count];
+        let wanted = until.next_multiple_of(PACKED_AT_ONCE).min(count);
+        let mut values = vec![T::default(); wanted];
         let progress = page.read(&mut values).map_err(failed)?;
-        if progress.n_processed != count {
-            return damage(format!("{} numbers where {count} should be", progress.n_processed));
+        if progress.n_processed != wanted {
+            return damage(format!("{} numbers where {wanted} should be", progress.n_processed));
         }
         Ok(values)
     }
