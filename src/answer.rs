@@ -15,13 +15,14 @@ use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, TooMany};
 use crate::query::explain::Plan;
 use crate::query::filter::Filter;
 use crate::query::frame::{Frame, Gap, Series};
-use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest};
+use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, Resolution};
 use crate::query::seen::Seen;
-use crate::store::{EntityQuery, EventQuery, EventRecord, Store, StoreError};
+use crate::store::{EntityQuery, EventQuery, EventRecord, Store, StoreError, Work};
 
 mod certificate;
 mod diff;
 mod explain;
+mod hours;
 mod planning;
 mod reading;
 mod samples;
@@ -32,6 +33,7 @@ mod tests;
 
 pub use diff::diff;
 pub use explain::explain;
+use hours::HourPass;
 pub use planning::{capacity, headroom};
 pub use reading::{Entities, Reading, Readings};
 pub use samples::{SamplesEnd, check_samples, samples};
@@ -107,7 +109,9 @@ pub fn range(store: &Store, request: &RangeRequest, stop: &Stop) -> Result<Frame
 
 /// The answer to a range request, and what was read for it.
 pub fn range_with_plan(store: &Store, request: &RangeRequest, stop: &Stop) -> Result<(Frame, Plan), AnswerError> {
-    let mut reader = RangeReader { store, stop, request, seen: HashMap::new(), plan: Plan::default() };
+    let kept_from = store.samples_kept_from()?;
+    let request = &request.clone().kept_from(kept_from);
+    let mut reader = RangeReader { store, stop, request, kept_from, seen: HashMap::new(), plan: Plan::default() };
     let Some(top) = &request.top else {
         let mut evaluation = Evaluation::new(request, None);
         reader.fold_all(&mut evaluation, |_, _| {})?;
@@ -141,6 +145,7 @@ struct RangeReader<'a> {
     store: &'a Store,
     stop: &'a Stop,
     request: &'a RangeRequest,
+    kept_from: Option<Timestamp>,
     seen: HashMap<TargetName, Arc<Seen>>,
     plan: Plan,
 }
@@ -196,7 +201,7 @@ impl RangeReader<'_> {
         together: &mut Together,
         note: &mut impl FnMut(SeriesKey, &EntityRecord),
     ) -> Result<(), AnswerError> {
-        let mut members: Vec<(EntityRecord, Vec<Pass>, Option<Arc<Seen>>)> = Vec::with_capacity(entities.len());
+        let mut members: Vec<Member> = Vec::with_capacity(entities.len());
         for entity in entities {
             self.plan.entities = self.plan.entities.saturating_add(1);
             let passes = evaluation.passes(&entity);
@@ -208,6 +213,10 @@ impl RangeReader<'_> {
                 None => None,
             };
             members.push((entity, passes, seen));
+        }
+        if evaluation.is_by_hours() {
+            self.fold_by_hours(evaluation, &mut members)?;
+            return end_all(evaluation, members, note);
         }
         let identities = members.iter().map(|(entity, ..)| entity.identity.clone());
         let mut readings = Readings::of(self.request.kind, identities, self.request.range);
@@ -224,25 +233,37 @@ impl RangeReader<'_> {
                 passes.iter_mut().for_each(|pass| evaluation.fold(entity, pass, run, seen.as_deref()));
             }
         }
-        let work = readings.work();
-        self.plan.blocks = self.plan.blocks.saturating_add(work.blocks);
-        self.plan.pieces = self.plan.pieces.saturating_add(work.pieces);
-        self.plan.bytes = self.plan.bytes.saturating_add(work.bytes);
+        self.note_work(readings.work());
+        end_all(evaluation, members, note)
+    }
+
+    fn fold_by_hours(&mut self, evaluation: &Evaluation<'_>, members: &mut [Member]) -> Result<(), AnswerError> {
+        let needs = evaluation.hour_needs();
+        let roller = needs.roller(self.request.kind);
+        // What hours do not hold is made from samples for as long as there are any.
+        let rolled_until = self.kept_from.or(Some(Timestamp::MIN)).filter(|_| !self.request.are_fields_held());
         for (entity, passes, seen) in members {
             for pass in passes {
-                if let Some(key) = evaluation.end_pass(&entity, pass, seen.as_deref())? {
-                    note(key, &entity);
-                }
+                let seen = seen.as_deref();
+                let mut this = HourPass { entity, pass, seen, needs: &needs, roller: &roller, rolled_until };
+                self.fold_hours(evaluation, &mut this)?;
             }
         }
         Ok(())
+    }
+
+    fn note_work(&mut self, work: Work) {
+        self.plan.blocks = self.plan.blocks.saturating_add(work.blocks);
+        self.plan.pieces = self.plan.pieces.saturating_add(work.pieces);
+        self.plan.bytes = self.plan.bytes.saturating_add(work.bytes);
     }
 
     fn seen(&mut self, target: &TargetName) -> Result<Arc<Seen>, AnswerError> {
         if let Some(seen) = self.seen.get(target) {
             return Ok(Arc::clone(seen));
         }
-        let seen = Arc::new(seen::seen(self.store, target, self.request.range, self.stop)?);
+        let by_hours = self.request.resolution == Resolution::Hours;
+        let seen = Arc::new(seen::seen(self.store, target, self.request.range, by_hours, self.stop)?);
         self.seen.insert(target.clone(), Arc::clone(&seen));
         Ok(seen)
     }
@@ -254,6 +275,7 @@ impl RangeReader<'_> {
             return Ok(None);
         }
         let (kind, range, filter) = (self.request.kind, self.request.range, &self.request.filter);
+        let by_hours = self.request.resolution == Resolution::Hours;
         let near = TimeRange::new(range.start().plus_ms(-TARGETS_REACH_MS), range.end().plus_ms(TARGETS_REACH_MS));
         let mut targets = BTreeSet::new();
         for_each_entity(self.store, kind, filter, near.unwrap_or(range), None, |entity| {
@@ -265,11 +287,29 @@ impl RangeReader<'_> {
         let seen: Vec<Arc<Seen>> = targets.iter().map(|target| self.seen(target)).collect::<Result<_, _>>()?;
         let silent = seen.iter().filter(|seen| seen.has_silence(range));
         let ran = match silent.map(|seen| seen.silence_ms()).max() {
-            Some(silence_ms) => seen::recorder_ran(self.store, range, silence_ms, self.stop)?,
+            Some(silence_ms) => seen::recorder_ran(self.store, range, silence_ms, by_hours, self.stop)?,
             None => Vec::new(),
         };
         Ok(Some(seen.iter().flat_map(|seen| seen.gaps(range, &ran)).collect()))
     }
+}
+
+/// An entity with its passes, and when its target was seen.
+type Member = (EntityRecord, Vec<Pass>, Option<Arc<Seen>>);
+
+fn end_all(
+    evaluation: &mut Evaluation<'_>,
+    members: Vec<Member>,
+    note: &mut impl FnMut(SeriesKey, &EntityRecord),
+) -> Result<(), AnswerError> {
+    for (entity, passes, seen) in members {
+        for pass in passes {
+            if let Some(key) = evaluation.end_pass(&entity, pass, seen.as_deref())? {
+                note(key, &entity);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Calls `each` for every entity seen in a range, in identity order, from `from` on (inclusive); for one alone where the

@@ -16,6 +16,7 @@ use crate::sql::Library;
 use crate::store::{Store, StoreError};
 
 mod body;
+mod chart;
 mod describe;
 mod diff;
 mod entities;
@@ -34,7 +35,9 @@ mod range;
 mod reports;
 mod routes;
 mod samples;
+mod schemas;
 pub mod server;
+mod shapes;
 mod snapshot;
 mod sum;
 mod targets;

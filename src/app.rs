@@ -213,6 +213,7 @@ async fn known_targets(store: &Arc<Store>, path: &Path) -> Result<Vec<crate::sto
 fn retention(config: &Config) -> Retention {
     Retention {
         samples: Some(config.retention.samples),
+        rollups: Some(config.retention.rollups),
         events: Some(config.retention.events),
         max_size_bytes: config.retention.max_size_bytes,
     }

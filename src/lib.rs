@@ -14,6 +14,8 @@ pub mod model;
 pub mod clock;
 pub mod rate;
 
+pub mod rollup;
+
 pub mod source;
 
 pub mod config;

@@ -6,6 +6,8 @@
 
 use crate::model::{TimeRange, Timestamp};
 
+pub mod chain;
+
 /// A stretch longer than this many polling intervals is a hole: nobody knows when in it the amount came.
 pub const HOLE_INTERVALS: i64 = 3;
 

@@ -5,6 +5,7 @@
 
 pub mod cell;
 pub mod certificate;
+pub mod chart;
 pub mod csv;
 pub mod diff;
 mod digits;

@@ -8,6 +8,8 @@
 //! - `read` gives a run as [`Run`] describes it: the samples of the range in time order, the newest before it
 //!   and the oldest at or after its end, however far.
 //! - A poll is kept as long as the samples it took, and never shorter.
+//! - Hours are rolled up of samples that can no longer change, and again where they did. Whether and when is not to be
+//!   seen in any answer, while their samples are kept; after that they say what the samples said.
 //! - Nothing read refers to a row: entities are named by kind and identity.
 //! - An entity is first seen by the first good poll that lists it and last seen by the last. While it is listed it is
 //!   seen as far as its target's good polls reach; a complete batch of its kind without it ends that. Its end is the
@@ -42,7 +44,7 @@ mod learnt;
 pub mod memory;
 pub mod sqlite;
 
-pub use fetch::{Fetch, FetchAll, ReadAll, Work};
+pub use fetch::{Chains, Fetch, FetchAll, HoursFetch, ReadAll, Rolled, Work};
 pub use figures::{CheckReport, ColumnStats, Compacted, KindStats, Level, Part, Progress, Stats};
 pub use foreign::{ForeignSample, Import, Imported};
 
@@ -164,6 +166,8 @@ pub struct Polls {
 pub struct TargetRecord {
     /// Its name.
     pub target: TargetName,
+    /// When its newest tick was, skipped and dropped ones not left aside.
+    pub last_tick: Timestamp,
     /// Its newest poll (skipped and dropped ticks left aside).
     pub last_poll: Option<PollRecord>,
     /// Its newest good poll.
@@ -186,10 +190,20 @@ pub struct Appended {
 /// From when on each sort of row is kept. None: for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cutoffs {
-    /// Samples, with their polls and the entities and attributes that only they need.
+    /// Samples, with their polls.
     pub samples: Option<Timestamp>,
+    /// Rolled-up hours, with the entities and attributes that nothing else needs. They need not go before the samples
+    /// that they are made of.
+    pub rollups: Option<Timestamp>,
     /// Events.
     pub events: Option<Timestamp>,
+}
+
+impl Cutoffs {
+    /// From when on entities and their attributes are kept: as long as anything that needs them.
+    pub(crate) fn needed(&self) -> Option<Timestamp> {
+        Some(self.samples?.min(self.rollups?))
+    }
 }
 
 /// What one step of retention did.
@@ -219,9 +233,13 @@ pub struct Upkeep {
     pub sealed_samples: u64,
     /// Blocks that went into larger ones.
     pub merged_blocks: u64,
+    /// Days of an entity whose hours were rolled up.
+    pub rolled_days: u64,
     /// For how long already what was sealed could have been: more than a minute or two only after a long downtime, or
     /// where upkeep cannot keep up.
     pub overdue_ms: u64,
+    /// The same of what was rolled up.
+    pub rollup_overdue_ms: u64,
     /// Polls deleted, with their samples.
     pub polls: u64,
     /// Events deleted.
@@ -361,6 +379,23 @@ impl Store {
         match self {
             Store::Memory(store) => Ok(store.read_all(fetch)),
             Store::Sqlite(store) => store.read_all(fetch),
+        }
+    }
+
+    /// One entity's hours in a range, as far as they are rolled up, in the order of time. Between and around what is
+    /// given samples tell, and where both are there they tell the same.
+    pub fn hours(&self, fetch: &HoursFetch<'_>) -> Result<Vec<Rolled>, StoreError> {
+        match self {
+            Store::Memory(_) => Ok(Vec::new()),
+            Store::Sqlite(store) => store.hours(fetch),
+        }
+    }
+
+    /// A target's ticks in a range of whole days, as far as they are chains.
+    pub fn poll_chains(&self, target: &TargetName, range: TimeRange) -> Result<Chains, StoreError> {
+        match self {
+            Store::Memory(_) => Ok(Chains::default()),
+            Store::Sqlite(store) => store.poll_chains(target, range),
         }
     }
 

@@ -127,6 +127,11 @@ impl Reading {
         }
         Ok(self.runs.pop_front())
     }
+
+    /// What was read so far.
+    pub fn work(&self) -> Work {
+        self.readings.work()
+    }
 }
 
 /// How many entities are read together: as many as a few megabytes hold, by what the entities before took.

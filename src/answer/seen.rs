@@ -1,45 +1,145 @@
-//! When targets were seen, from their polls around a range.
+//! When targets were seen, from their polls around a range, or from chains of them.
 //!
 //! Must not know: entities, samples.
 
 use super::{AnswerError, RUN_MS, Stop};
 use crate::model::time::settle_ms;
-use crate::model::{TargetName, TimeRange};
-use crate::query::seen::{Seen, silence_ms};
-use crate::store::Store;
+use crate::model::{Outcome, PollChain, TargetName, TimeRange, Timestamp};
+use crate::query::seen::Seen;
+use crate::rate::chain::{chains, silence_ms};
+use crate::store::{Chains, Store};
 
 /// Longest time whose polls are read at once, after a time without any: 70,000 polls every 10 s.
 const POLLS_PIECE_MAX_MS: i64 = 8 * RUN_MS;
+/// A day, which chains of polls are kept by.
+const DAY_MS: i64 = RUN_MS;
+
+/// A piece of a target's ticks.
+#[derive(Debug)]
+enum Ticks {
+    /// They are chains.
+    Chains(Vec<PollChain>),
+    /// They are to be read poll by poll.
+    Polls(TimeRange),
+}
+
 /// When a target was seen in a range, and around it, so that a gap that reaches into it has its cause: before it as far
 /// as a target may be silent, after it as long as the range takes to settle, so that what comes later changes nothing.
-pub(super) fn seen(store: &Store, target: &TargetName, range: TimeRange, stop: &Stop) -> Result<Seen, AnswerError> {
+/// `by_hours`: from chains, as far as there are any.
+pub(super) fn seen(
+    store: &Store,
+    target: &TargetName,
+    range: TimeRange,
+    by_hours: bool,
+    stop: &Stop,
+) -> Result<Seen, AnswerError> {
     let mut seen = Seen::new(target.clone());
-    let newest =
-        store.targets()?.into_iter().find(|record| record.target == *target).and_then(|record| record.last_poll);
-    let edge = TimeRange::new(range.start(), range.start()).unwrap_or(range);
-    let around = store.polls(target, edge)?;
-    let polls = [&around.good_before, &around.good_after, &newest];
-    let interval_ms = polls.into_iter().flatten().map(|record| record.poll.interval_ms).max().unwrap_or(0);
+    let known = if by_hours { store.poll_chains(target, days(range))? } else { Chains::default() };
+    let record = store.targets()?.into_iter().find(|record| record.target == *target);
+    let last_tick = record.as_ref().map(|record| record.last_tick);
+    let newest = record.and_then(|record| record.last_poll);
+    let polls = store.polls(target, instant(range.start()))?;
+    let polls = [&polls.good_before, &polls.good_after, &newest].into_iter().flatten();
+    let of_chains =
+        known.good_before.map(|chain| chain.last).into_iter().chain(known.good_after.map(|chain| chain.first));
+    let of_days = known.days.iter().flat_map(|(_, chains)| chains).map(|chain| chain.first);
+    let of_chains = of_chains.chain(of_days).map(|link| link.interval_ms);
+    let interval_ms = polls.map(|record| record.poll.interval_ms).chain(of_chains).max().unwrap_or(0);
     let after_ms = settle_ms(interval_ms);
-    let until = newest.map_or(range.start(), |newest| newest.poll.started.plus_ms(after_ms));
-    let mut from = range.start().plus_ms(silence_ms(interval_ms).max(after_ms).saturating_neg());
-    let until = range.end().plus_ms(after_ms).min(until).max(range.start());
-    let (mut is_first, mut piece_ms, mut after) = (true, RUN_MS, None);
+    let before_ms = silence_ms(interval_ms).max(after_ms);
+    let from = range.start().plus_ms(before_ms.saturating_neg());
+    let Some(around) = TimeRange::new(from, range.end().plus_ms(after_ms)) else { return Ok(seen) };
+    let known = if by_hours { store.poll_chains(target, days(around))? } else { known };
+    let polled_until = last_tick.map_or(range.start(), |tick| tick.plus_ms(1));
+    // Of what comes after, only the first good tick counts.
+    let mut after: Vec<PollChain> = known.good_after.into_iter().collect();
+    for (index, piece) in pieces(around, known.days).into_iter().enumerate() {
+        if index == 0 {
+            fold_before(store, target, &piece, known.good_before, &mut seen)?;
+        }
+        match piece {
+            Ticks::Chains(chains) => {
+                let is_around = |chain: &PollChain| chain.first.started < around.end();
+                let (inside, beyond): (Vec<_>, Vec<_>) = chains.into_iter().partition(is_around);
+                inside.iter().for_each(|chain| seen.fold_chain(chain));
+                after.extend(beyond.into_iter().filter(|chain| chain.outcome.is_good()));
+            }
+            Ticks::Polls(piece) => fold_polls(store, target, piece, polled_until, &mut seen, stop)?,
+        }
+    }
+    after.extend(chains(store.polls(target, instant(around.end()))?.good_after.iter()));
+    if let Some(first) = after.iter().map(|chain| chain.first).min_by_key(|first| first.started) {
+        seen.fold_chain(&PollChain { outcome: Outcome::Ok, first, last: first });
+    }
+    Ok(seen)
+}
+
+fn instant(at: Timestamp) -> TimeRange {
+    TimeRange::new(at, at).unwrap_or(TimeRange::ALL)
+}
+
+/// The whole days that a range touches.
+fn days(range: TimeRange) -> TimeRange {
+    let day = |at: Timestamp| Timestamp::from_ms(at.ms().div_euclid(DAY_MS).saturating_mul(DAY_MS));
+    TimeRange::new(day(range.start()), day(range.end()).plus_ms(DAY_MS)).unwrap_or(range)
+}
+
+/// A range of ticks as pieces in the order of time. A day of chains is one whole.
+fn pieces(range: TimeRange, days: Vec<(TimeRange, Vec<PollChain>)>) -> Vec<Ticks> {
+    let polls = |from: Timestamp, until: Timestamp| {
+        TimeRange::new(from, until).filter(|piece| !piece.is_empty()).map(Ticks::Polls)
+    };
+    let mut pieces = Vec::new();
+    let mut from = range.start();
+    for (day, chains) in days {
+        pieces.extend(polls(from, day.start()));
+        pieces.push(Ticks::Chains(chains));
+        from = day.end();
+    }
+    pieces.extend(polls(from, range.end()));
+    pieces
+}
+
+/// Folds the newest good tick before the first piece.
+fn fold_before(
+    store: &Store,
+    target: &TargetName,
+    first: &Ticks,
+    chain: Option<PollChain>,
+    seen: &mut Seen,
+) -> Result<(), AnswerError> {
+    let from = match first {
+        Ticks::Chains(chains) => chains.first().map(|chain| chain.first.started),
+        Ticks::Polls(piece) => Some(piece.start()),
+    };
+    let Some(from) = from else { return Ok(()) };
+    match store.polls(target, instant(from))?.good_before {
+        Some(poll) => seen.fold(&poll),
+        None => chain.iter().for_each(|chain| seen.fold_chain(chain)),
+    }
+    Ok(())
+}
+
+/// Folds the polls of a range, as far as there are any.
+fn fold_polls(
+    store: &Store,
+    target: &TargetName,
+    range: TimeRange,
+    polled_until: Timestamp,
+    seen: &mut Seen,
+    stop: &Stop,
+) -> Result<(), AnswerError> {
+    let until = range.end().min(polled_until);
+    let (mut from, mut piece_ms) = (range.start(), RUN_MS);
     while let Some(piece) = TimeRange::new(from, from.plus_ms(piece_ms).min(until)).filter(|piece| !piece.is_empty()) {
         stop.check()?;
         let polls = store.polls(target, piece)?;
-        if is_first {
-            polls.good_before.iter().for_each(|poll| seen.fold(poll));
-            is_first = false;
-        }
         polls.inside.iter().for_each(|poll| seen.fold(poll));
         // Years before the first poll are passed in longer steps.
         piece_ms = if polls.inside.is_empty() { piece_ms.saturating_mul(2).min(POLLS_PIECE_MAX_MS) } else { RUN_MS };
-        after = polls.good_after;
         from = piece.end();
     }
-    after.iter().for_each(|poll| seen.fold(poll));
-    Ok(seen)
+    Ok(())
 }
 
 /// When a recorder ran, in the range and so long before it.
@@ -47,14 +147,15 @@ pub(super) fn recorder_ran(
     store: &Store,
     range: TimeRange,
     before_ms: i64,
+    by_hours: bool,
     stop: &Stop,
 ) -> Result<Vec<TimeRange>, AnswerError> {
     let Some(wider) = TimeRange::new(range.start().plus_ms(before_ms.saturating_neg()), range.end()) else {
         return Ok(Vec::new());
     };
     let mut ran: Vec<TimeRange> = Vec::new();
-    for record in store.targets()?.iter().filter(|record| record.target.is_recorder()) {
-        ran.extend(seen(store, &record.target, wider, stop)?.covered());
+    for target in store.targets()?.into_iter().map(|record| record.target).filter(TargetName::is_recorder) {
+        ran.extend(seen(store, &target, wider, by_hours, stop)?.covered());
     }
     // Of several recorders one after the other; a machine that was renamed has two.
     ran.sort_by_key(|span| span.start());

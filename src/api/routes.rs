@@ -19,11 +19,11 @@ use crate::query::request::{Zone, take_formulas};
 use crate::render::rows::Form;
 
 use super::body::{Delivery, Ending, Failure, Output, produce};
-use super::describe::{self, REPORT, SUM_SUFFIX, SUMS, TABLES};
+use super::describe::{self, CHART_SUFFIX, CHARTS, REPORT, SUM_SUFFIX, SUMS, TABLES};
 use super::negotiate::{Encoding, Format};
 use super::problem::{Problem, nearest};
 use super::{
-    Context, diff, entities, events, health, kinds, metrics, openapi, pairs, planning, range, reports, samples,
+    Context, chart, diff, entities, events, health, kinds, metrics, openapi, pairs, planning, range, reports, samples,
     snapshot, sum, targets,
 };
 
@@ -84,18 +84,31 @@ impl Ask {
     where
         F: FnOnce(&mut Output) -> Result<Ending, Failure> + Send + 'static,
     {
+        let disposition = format!("attachment; filename=\"{file_name}.{}\"", self.format.suffix());
+        let disposition = (self.format != Format::Json).then_some(disposition);
+        self.deliver(self.format.content_type(), disposition, is_held, producer).await
+    }
+
+    /// Runs `producer` and gives its answer these headers.
+    pub(crate) async fn deliver<F>(
+        &self,
+        content_type: &'static str,
+        disposition: Option<String>,
+        is_held: bool,
+        producer: F,
+    ) -> Result<Response, Problem>
+    where
+        F: FnOnce(&mut Output) -> Result<Ending, Failure> + Send + 'static,
+    {
         let delivery = Delivery { encoding: self.encoding, is_held };
         let mut response = produce(&self.context, delivery, producer).await?;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.format.content_type()));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         if self.encoding == Encoding::Gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        if self.format != Format::Json {
-            let disposition = format!("attachment; filename=\"{file_name}.{}\"", self.format.suffix());
-            if let Ok(disposition) = HeaderValue::try_from(disposition) {
-                headers.insert(CONTENT_DISPOSITION, disposition);
-            }
+        if let Some(disposition) = disposition.and_then(|text| HeaderValue::try_from(text).ok()) {
+            headers.insert(CONTENT_DISPOSITION, disposition);
         }
         Ok(response)
     }
@@ -199,7 +212,7 @@ impl Table {
         let unknown = |nearest: Option<&str>| {
             let detail = format!(
                 "nothing is at {path:?}; below {BASE} are /kinds, /kinds/{{kind}}, /entities/{{kind}}, \
-                 /range/{{kind}}, /samples/{{kind}}, /snapshot, /diff, /capacity, /headroom, /events, /reports, /reports/{{name}} and /targets, beside it /, /healthz, /readyz, /metrics and /openapi.json"
+                 /range/{{kind}}, /chart/{{kind}}.svg, /samples/{{kind}}, /snapshot, /diff, /capacity, /headroom, /events, /reports, /reports/{{name}} and /targets, beside it /, /healthz, /readyz, /metrics and /openapi.json"
             );
             Problem::not_found(detail, nearest)
         };
@@ -223,6 +236,10 @@ impl Table {
             [table, name] if table == "reports" => {
                 let (name, format) = Format::split_suffix(name);
                 Some(Table { name: REPORT, kind: Some(name.to_owned()), format })
+            }
+            [table, kind] if table == CHARTS => {
+                let kind = kind.strip_suffix(CHART_SUFFIX);
+                kind.map(|kind| Table { name: CHARTS, kind: Some(kind.to_owned()), format: Some(Format::Json) })
             }
             [table, kind] => {
                 let known = describe::table(table, true).filter(|table| ![SUMS, REPORT].contains(&table.name));
@@ -249,6 +266,7 @@ impl Table {
             ("kinds", Some(kind)) => kinds::one(ask, kind).await,
             ("entities", Some(kind)) => entities::entities(ask, kind).await,
             ("range", Some(kind)) => range::range(ask, kind).await,
+            (CHARTS, Some(kind)) => chart::chart(ask, kind).await,
             (SUMS, Some(kind)) => sum::sum(ask, kind).await,
             ("samples", Some(kind)) => samples::samples(ask, kind).await,
             ("events", None) => events::events(ask).await,

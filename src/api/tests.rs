@@ -1,5 +1,6 @@
 //! What the API answers, over a store seeded by hand: goldens, negotiation, hostile requests, sockets.
 
+mod charts;
 mod exports;
 mod forms;
 mod hostile;

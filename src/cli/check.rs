@@ -33,6 +33,7 @@ pub(super) fn tell(out: &mut dyn Write, path: &Path, report: &CheckReport) -> Re
             "blocks",
             format!("{} of {} samples, {} values decoded", report.blocks, report.block_samples, report.block_values),
         ),
+        ("rollups", format!("{} of {} hours", report.rollups, report.rollup_hours)),
     ];
     for (name, text) in lines {
         writeln!(out, "  {name:<10}{text}")?;

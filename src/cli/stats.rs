@@ -38,8 +38,13 @@ pub(super) fn run(config: Option<&Path>, arguments: &Arguments) -> Result<(), Cl
     tables(&stats, &mut out)
 }
 
-fn levels(kind: &KindStats) -> [(&'static str, Level); 3] {
-    [("journal", kind.journal), ("small blocks", kind.small_blocks), ("merged blocks", kind.merged_blocks)]
+fn levels(kind: &KindStats) -> [(&'static str, Level); 4] {
+    [
+        ("journal", kind.journal),
+        ("small blocks", kind.small_blocks),
+        ("merged blocks", kind.merged_blocks),
+        ("rollups", kind.rollups),
+    ]
 }
 
 fn as_json(stats: &Stats) -> Json {
@@ -53,7 +58,7 @@ fn as_json(stats: &Stats) -> Json {
         let columns = kind.columns.iter().map(|column| {
             json!({
                 "column": column.name, "block_values": column.block_values, "block_bytes": column.block_bytes,
-                "journal_values": column.journal_values,
+                "journal_values": column.journal_values, "rollup_bytes": column.rollup_bytes,
             })
         });
         json!({"kind": kind.kind.name, "levels": levels, "columns": columns.collect::<Vec<_>>()})
@@ -102,10 +107,22 @@ fn tables(stats: &Stats, out: &mut dyn Write) -> Result<(), CliError> {
     }
     table.finish()?;
     writeln!(out)?;
-    let header = ["kind", "column", "values in blocks", "bytes in blocks", "bytes/value", "values in journal"];
+    let header = [
+        "kind",
+        "column",
+        "values in blocks",
+        "bytes in blocks",
+        "bytes/value",
+        "values in journal",
+        "bytes in rollups",
+    ];
     let mut table = Table::new(&mut *out, Zone::Utc, header);
     for kind in &stats.kinds {
-        for column in kind.columns.iter().filter(|column| column.block_bytes > 0 || column.journal_values > 0) {
+        for column in kind
+            .columns
+            .iter()
+            .filter(|column| column.block_bytes > 0 || column.journal_values > 0 || column.rollup_bytes > 0)
+        {
             table.row([
                 Cell::Text(kind.kind.name),
                 Cell::Text(&column.name),
@@ -113,6 +130,7 @@ fn tables(stats: &Stats, out: &mut dyn Write) -> Result<(), CliError> {
                 count(column.block_bytes),
                 ratio(column.block_bytes, column.block_values),
                 count(column.journal_values),
+                count(column.rollup_bytes),
             ])?;
         }
     }

@@ -165,3 +165,26 @@ pub struct PollRecord {
     /// Number of samples kept from it.
     pub samples: u64,
 }
+
+/// Ticks of one target that went alike and followed each other without a break: what is left of polls once nobody asks
+/// for each of them any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PollChain {
+    /// How each ended; good ones may be whole or partial.
+    pub outcome: Outcome,
+    /// The first of them.
+    pub first: PollLink,
+    /// The last of them.
+    pub last: PollLink,
+}
+
+/// What a chain knows of its first and its last tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PollLink {
+    /// When the visit began.
+    pub started: Timestamp,
+    /// Up to when the target was seen by it, or by one before it in the chain.
+    pub seen_until: Timestamp,
+    /// The polling interval in force.
+    pub interval_ms: i64,
+}

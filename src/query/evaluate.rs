@@ -13,16 +13,18 @@ use crate::rate::{self, Mark, Stretch};
 use super::filter::label_value;
 use super::frame::{Frame, FrameField, Gap, Series};
 use super::operand::{ColumnSet, Operand};
-use super::request::{Agg, CELLS_MAX, FieldRequest, Label, RangeRequest, SERIES_MAX};
+use super::request::{Agg, CELLS_MAX, FieldRequest, Label, RangeRequest, Resolution, SERIES_MAX};
 use super::seen::Seen;
 
 mod combine;
 mod group;
+mod hours;
 mod member;
 mod versions;
 
 use combine::{Combine, combine};
 use group::Group;
+pub use hours::HourNeeds;
 use member::Member;
 pub(crate) use member::percentile;
 pub(crate) use versions::VersionCursor;
@@ -40,6 +42,8 @@ pub(crate) struct Field {
     operand: Operand,
     agg: Agg,
     additive: bool,
+    /// Whether percentiles are read from sketches.
+    by_sketch: bool,
 }
 
 /// What a series is known by while it is built.
@@ -50,6 +54,7 @@ pub struct SeriesKey(Vec<Option<String>>);
 #[derive(Debug)]
 pub struct Evaluation<'a> {
     request: &'a RangeRequest,
+    names: Vec<&'static str>,
     fields: Vec<Field>,
     columns: ColumnSet,
     edges: &'a [Timestamp],
@@ -96,15 +101,18 @@ impl<'a> Evaluation<'a> {
         only: Option<&'a [SeriesKey]>,
     ) -> Self {
         let mut columns = ColumnSet::default();
-        let fields: Vec<Field> = fields
+        let by_sketch = request.resolution == Resolution::Hours;
+        let (names, fields): (Vec<&'static str>, Vec<Field>) = fields
             .iter()
             .filter_map(|field| {
                 let operand = Operand::resolve(request.kind, field.name, &mut columns)?;
-                Some(Field { operand, agg: field.agg, additive: is_additive(request.kind, field.name) })
+                let additive = is_additive(request.kind, field.name);
+                Some((field.name, Field { operand, agg: field.agg, additive, by_sketch }))
             })
-            .collect();
+            .unzip();
         Evaluation {
             request,
+            names,
             fields,
             columns,
             edges,
@@ -418,7 +426,7 @@ pub fn frame(request: &RangeRequest, series: Vec<(SeriesKey, Series)>, gaps: Opt
         range: request.range,
         step: request.step,
         zone: request.zone,
-        resolution: "samples",
+        resolution: request.resolution.name(),
         fields,
         label_names,
         times: request.edges.iter().copied().take(request.edges.len().saturating_sub(1)).collect(),

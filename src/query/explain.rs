@@ -32,6 +32,8 @@ pub struct Plan {
     pub pieces: u64,
     /// Bytes of both.
     pub bytes: u64,
+    /// Rows of rolled-up hours that were read instead.
+    pub hours: u64,
 }
 
 /// One cell of an answer, and what is behind it: the first series' first field in the last bucket.

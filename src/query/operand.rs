@@ -62,6 +62,14 @@ impl Place {
         }
     }
 
+    pub(crate) fn column(self) -> &'static Column {
+        self.column
+    }
+
+    pub(crate) fn scale(self) -> f64 {
+        self.scale
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "a number that is computed with has 53 bits")]
     fn outside(self, run: &Run, index: usize) -> Option<f64> {
         match (self.value(run, index), self.column.repr) {

@@ -7,6 +7,7 @@ use crate::model::{Kind, TimeRange, Timestamp};
 use super::filter::Filter;
 pub use super::filter::label_value;
 
+mod chart;
 mod cursor;
 mod events;
 mod field;
@@ -15,6 +16,7 @@ mod label;
 mod pages;
 mod parse;
 mod planning;
+mod resolution;
 mod several;
 mod step;
 #[cfg(test)]
@@ -23,14 +25,19 @@ pub(crate) mod test_kinds;
 mod tests;
 mod time;
 
+pub use chart::{ChartRequest, ChartSize};
+pub(crate) use chart::{PANEL_HEIGHT_PX, WIDTH_PX};
 pub use cursor::{entities_cursor, events_cursor, samples_cursor};
 pub use events::{EVENTS_DEFAULT, EVENTS_MAX, EventsRequest};
+pub(crate) use field::field_names;
 pub use known::{ParameterError, UnknownKind, kind_named};
 pub(crate) use known::{shown, suggestion};
 pub use pages::{ENTITIES_DEFAULT, ENTITIES_MAX, EntitiesRequest, SamplesRequest, TargetsRequest, parse_none};
 pub(crate) use parse::parse_zone;
 pub use parse::take_formulas;
+pub(crate) use planning::{CPUS_MAX, INSTANCES_MAX, THRESHOLD_MAX};
 pub use planning::{CapacityRequest, HeadroomRequest, Measure, Resource, Subject};
+pub use resolution::{BY_HOURS_MS_MIN, Resolution};
 pub use several::{DiffRequest, Selected, SnapshotRequest};
 pub(crate) use time::{parse_duration, parse_rfc3339, parse_time};
 
@@ -38,6 +45,10 @@ pub(crate) use time::{parse_duration, parse_rfc3339, parse_time};
 /// column may be called like a parameter.
 pub const RANGE_PARAMETERS: &[&str] =
     &["fields", "agg", "start", "end", "step", "tz", "group_by", "across", "top", "top_by", "coverage", "explain"];
+/// What [`ChartRequest::parse`] takes beside filters.
+pub const CHART_PARAMETERS: &[&str] = &[
+    "fields", "agg", "start", "end", "step", "tz", "group_by", "across", "top", "top_by", "coverage", "width", "height",
+];
 /// What [`SamplesRequest::parse`] takes beside filters.
 pub const SAMPLES_PARAMETERS: &[&str] = &["start", "end", "tz", "attributes", "limit", "cursor"];
 /// What [`EntitiesRequest::parse`] takes beside filters.
@@ -75,6 +86,10 @@ pub struct RangeRequest {
     pub range: TimeRange,
     /// The bucket width.
     pub step: Step,
+    /// Whether it was not asked for.
+    pub step_is_default: bool,
+    /// Whether samples or hours are folded.
+    pub resolution: Resolution,
     /// Edges of the buckets: one more than buckets, first and last are the range's.
     pub edges: Vec<Timestamp>,
     /// The zone for calendar steps and for printing.
@@ -101,14 +116,12 @@ impl RangeRequest {
         now: Timestamp,
         sampling_interval_ms: i64,
     ) -> Result<RangeRequest, ParameterError> {
-        const OWN: &[&str] = &[
-            "fields", "agg", "start", "end", "step", "tz", "group_by", "across", "top", "top_by", "coverage", "explain",
-        ];
-        let parameters = parse::Parameters::sort(parameters, OWN, Some(kind))?;
+        let parameters = parse::Parameters::sort(parameters, RANGE_PARAMETERS, Some(kind))?;
         let zone = parameters.zone()?;
         let range = parameters.range(now, zone)?;
         let (fields, names_carry_agg) = field::parse_fields(kind, parameters.get("fields"), parameters.get("agg"))?;
         let step = parameters.read("step", Step::parse)?;
+        let step_is_default = step.is_none();
         let step = step.unwrap_or_else(|| Step::default_for(range, zone, sampling_interval_ms));
         let edges = step.edges_or_advice(range, zone).map_err(|why| ParameterError::new("step", why))?;
         let group_by = parameters.get("group_by").map(|list| label::parse_group_by(kind, list)).transpose()?;
@@ -121,12 +134,14 @@ impl RangeRequest {
         let coverage = parameters.read("coverage", parse::parse_flag)?.unwrap_or(false);
         let explain = parameters.read("explain", parse::parse_flag)?.unwrap_or(false);
         let filter = parameters.filter;
-        Ok(RangeRequest {
+        let request = RangeRequest {
             kind,
             fields,
             names_carry_agg,
             range,
             step,
+            step_is_default,
+            resolution: Resolution::Samples,
             edges,
             zone,
             filter,
@@ -135,7 +150,18 @@ impl RangeRequest {
             top,
             coverage,
             explain,
-        })
+        };
+        Ok(RangeRequest { resolution: request.resolution_by_itself(), ..request })
+    }
+
+    /// Takes the default step that is not below some milliseconds.
+    fn widen_step(&mut self, ms_min: i64) {
+        let step = Step::default_for(self.range, self.zone, ms_min);
+        if let Some(edges) =
+            step.edges(self.range, self.zone, BUCKETS_MAX).filter(|edges| edges.len() < self.edges.len())
+        {
+            (self.step, self.edges) = (step, edges);
+        }
     }
 }
 

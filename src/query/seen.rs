@@ -2,15 +2,10 @@
 //!
 //! Must not know: entities, samples, the store; polls come in as values, in time order.
 
-use crate::model::{Outcome, PollRecord, TargetName, TimeRange, Timestamp};
-use crate::rate::HOLE_INTERVALS;
+use crate::model::{Outcome, PollChain, PollLink, PollRecord, TargetName, TimeRange, Timestamp};
+use crate::rate::chain::{reach_ms, silence_ms};
 
 use super::frame::{Cause, Gap};
-
-/// Failed polls are repeated at least this often (a minute, or six intervals if longer); a longer silence
-/// means that nobody polled.
-const SILENCE_MS: i64 = 90_000;
-const SILENCE_INTERVALS: i64 = 9;
 
 /// When one target was seen, built by folding its polls in time order.
 #[derive(Debug, Clone)]
@@ -36,12 +31,6 @@ struct Unseen {
     patience_ms: i64,
 }
 
-/// How long a target that is down may be without a tick: so far around a range its ticks must be known, for the gaps
-/// in the range to have their causes.
-pub fn silence_ms(interval_ms: i64) -> i64 {
-    SILENCE_MS.max(interval_ms.saturating_mul(SILENCE_INTERVALS))
-}
-
 impl Seen {
     /// A target of which nothing is known yet.
     pub fn new(target: TargetName) -> Self {
@@ -59,42 +48,78 @@ impl Seen {
 
     /// Takes the next tick.
     pub fn fold(&mut self, tick: &PollRecord) {
-        let poll = &tick.poll;
-        self.interval_ms = poll.interval_ms;
-        if !poll.outcome.is_good() {
-            self.extend_gap(poll.started, Some(poll.outcome), poll.interval_ms);
-            self.last_tick = Some((poll.started, poll.outcome));
+        let link =
+            PollLink { started: tick.poll.started, seen_until: tick.seen_until, interval_ms: tick.poll.interval_ms };
+        self.fold_link(tick.poll.outcome, link);
+    }
+
+    /// Takes the next ticks, which are a chain: the same as taking each of them.
+    pub fn fold_chain(&mut self, chain: &PollChain) {
+        self.fold_link(chain.outcome, chain.first);
+        let last = chain.last;
+        if last == chain.first {
+            return;
+        }
+        if chain.outcome.is_good() {
+            let from = self.last_good.unwrap_or(chain.first.seen_until);
+            if let Some(span) = TimeRange::new(from, last.seen_until) {
+                self.cover(span);
+            }
+            self.end_good(last);
+        } else {
+            let start = self.last_known().unwrap_or(chain.first.started);
+            self.extend_pending(start, last.started, Some(chain.outcome), silence_ms(last.interval_ms));
+            self.last_tick = Some((last.started, chain.outcome));
+        }
+        self.interval_ms = last.interval_ms;
+    }
+
+    fn fold_link(&mut self, outcome: Outcome, tick: PollLink) {
+        self.interval_ms = tick.interval_ms;
+        if !outcome.is_good() {
+            self.extend_gap(tick.started, Some(outcome), tick.interval_ms);
+            self.last_tick = Some((tick.started, outcome));
             return;
         }
         if let Some(before) = self.last_good {
-            let longest_ms = poll.interval_ms.saturating_mul(HOLE_INTERVALS);
-            if tick.seen_until.ms_since(before) <= longest_ms {
+            if tick.seen_until.ms_since(before) <= reach_ms(tick.interval_ms) {
                 if let Some(span) = TimeRange::new(before, tick.seen_until) {
                     self.cover(span);
                 }
             } else {
                 let cause = self.last_tick.map(|(_, outcome)| outcome);
-                self.extend_gap(tick.seen_until, cause, poll.interval_ms);
+                self.extend_gap(tick.seen_until, cause, tick.interval_ms);
                 self.gaps.append(&mut self.pending);
             }
         } else {
             self.gaps.append(&mut self.pending);
         }
+        self.end_good(tick);
+    }
+
+    fn end_good(&mut self, tick: PollLink) {
         self.pending.clear();
         self.last_tick = None;
         self.last_good = Some(self.last_good.map_or(tick.seen_until, |before| before.max(tick.seen_until)));
-        self.last_good_started = Some(poll.started);
+        self.last_good_started = Some(tick.started);
+    }
+
+    fn last_known(&self) -> Option<Timestamp> {
+        self.last_tick.map(|(at, _)| at).into_iter().chain(self.last_good).max()
     }
 
     /// Adds the silence before `until` to the gap that is open, told apart from time in which polls failed.
     fn extend_gap(&mut self, until: Timestamp, outcome: Option<Outcome>, interval_ms: i64) {
-        let failed = self.last_tick.map(|(at, _)| at);
-        let Some(start) = failed.into_iter().chain(self.last_good).max() else {
+        let Some(start) = self.last_known() else {
             return;
         };
         let silence_ms = silence_ms(interval_ms);
         let outcome = outcome.filter(|_| until.ms_since(start) <= silence_ms);
-        let patience_ms = if failed.is_some() { silence_ms } else { interval_ms.saturating_mul(HOLE_INTERVALS) };
+        let patience_ms = if self.last_tick.is_some() { silence_ms } else { reach_ms(interval_ms) };
+        self.extend_pending(start, until, outcome, patience_ms);
+    }
+
+    fn extend_pending(&mut self, start: Timestamp, until: Timestamp, outcome: Option<Outcome>, patience_ms: i64) {
         match self.pending.last_mut() {
             Some(gap) if gap.outcome == outcome => gap.end = until,
             _ => self.pending.push(Unseen { start, end: until, outcome, patience_ms }),
@@ -173,7 +198,7 @@ impl Seen {
         let first_known = starts.chain(ticks.clone()).min();
         let ends = unseen.iter().map(|gap| gap.end).chain(self.covered.iter().map(|span| span.end()));
         let last_known = ends.chain(ticks).max();
-        let hole_ms = self.interval_ms.saturating_mul(HOLE_INTERVALS);
+        let hole_ms = reach_ms(self.interval_ms);
         let silent = |start, end, patience_ms| Unseen { start, end, outcome: None, patience_ms };
         match (first_known, last_known) {
             (Some(first), Some(last)) => {

@@ -26,6 +26,7 @@ pub fn json<W: Write>(
         json.key("blocks")?.integer(whole(plan.blocks))?;
         json.key("pieces")?.integer(whole(plan.pieces))?;
         json.key("bytes")?.integer(whole(plan.bytes))?;
+        json.key("hours")?.integer(whole(plan.hours))?;
         json.key("took_seconds")?.cell(&Cell::Scaled { value: took_ms, decimals: 3 })?;
         match explained {
             Some(explained) => cell(json.key("cell")?, explained),

@@ -30,6 +30,8 @@ const STEPS_MAX: usize = 400;
 pub struct Retention {
     /// Samples, and the polls that took them.
     pub samples: Option<Duration>,
+    /// Rolled-up hours.
+    pub rollups: Option<Duration>,
     /// Events.
     pub events: Option<Duration>,
     /// Bytes of the file.
@@ -38,8 +40,9 @@ pub struct Retention {
 
 impl Retention {
     fn limits(self, now: Timestamp) -> Limits {
+        let before = |age: Option<Duration>| age.map(|age| now.minus(age));
         let cutoffs =
-            Cutoffs { samples: self.samples.map(|age| now.minus(age)), events: self.events.map(|age| now.minus(age)) };
+            Cutoffs { samples: before(self.samples), rollups: before(self.rollups), events: before(self.events) };
         Limits { cutoffs, file_bytes_max: self.max_size_bytes }
     }
 }
@@ -62,8 +65,8 @@ impl Upkeeper {
             match self.steps(now, limits).await {
                 Ok(done) => {
                     is_failing = false;
-                    if done.sealed_samples > 0 || done.merged_blocks > 0 {
-                        debug!(done.sealed_samples, done.merged_blocks, "old samples packed");
+                    if done.sealed_samples > 0 || done.merged_blocks > 0 || done.rolled_days > 0 {
+                        debug!(done.sealed_samples, done.merged_blocks, done.rolled_days, "old samples packed");
                     }
                     if done.polls > 0 || done.events > 0 {
                         info!(done.polls, done.events, "retention deleted what is too old");
@@ -93,10 +96,13 @@ impl Upkeeper {
                 overdue_ms: step.overdue_ms,
                 sealed_samples: step.sealed_samples,
                 merged_blocks: step.merged_blocks,
+                rolled_days: step.rolled_days,
+                rollup_overdue_ms: step.rollup_overdue_ms,
                 deleted_polls: step.polls,
             });
             all.sealed_samples = all.sealed_samples.saturating_add(step.sealed_samples);
             all.merged_blocks = all.merged_blocks.saturating_add(step.merged_blocks);
+            all.rolled_days = all.rolled_days.saturating_add(step.rolled_days);
             all.polls = all.polls.saturating_add(step.polls);
             all.events = all.events.saturating_add(step.events);
             if !step.more {

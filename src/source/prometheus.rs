@@ -244,11 +244,6 @@ impl Source for Prometheus {
     }
 
     fn poll<'a>(&'a mut self, visit: Visit) -> BoxFuture<'a, Observed> {
-        Box::pin(async move {
-            match self.visit(visit).await {
-                Ok(observed) => observed,
-                Err(failure) => Observed::failed(failure.outcome, failure.message),
-            }
-        })
+        Box::pin(async move { self.visit(visit).await.unwrap_or_else(Observed::from) })
     }
 }

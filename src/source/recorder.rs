@@ -113,6 +113,8 @@ impl Recorder {
                 counted(&vitals.upkeep_overdue_ms),
                 counted(&vitals.sealed_samples),
                 counted(&vitals.merged_blocks),
+                counted(&vitals.rolled_days),
+                counted(&vitals.rollup_overdue_ms),
                 counted(&vitals.deleted_polls),
                 counted(&vitals.file_bytes),
                 counted(&vitals.wal_bytes),
@@ -187,10 +189,18 @@ mod tests {
             overdue_ms: 5_000,
             sealed_samples: 11,
             merged_blocks: 12,
+            rolled_days: 14,
+            rollup_overdue_ms: 6_000,
             deleted_polls: 13,
         };
         vitals.kept_up(step);
-        vitals.kept_up(UpkeepVitals { did_something: false, duration_ms: 1, overdue_ms: 0, ..step });
+        vitals.kept_up(UpkeepVitals {
+            did_something: false,
+            duration_ms: 1,
+            overdue_ms: 0,
+            rollup_overdue_ms: 0,
+            ..step
+        });
         let (sample, _) = observed(&vitals);
         assert_eq!(sample.since, Some(Timestamp::from_ms(1000)));
         assert_eq!(sample.values.len(), RECORDER.columns.len());
@@ -206,6 +216,8 @@ mod tests {
             ("upkeep_overdue_seconds", 0),
             ("sealed_samples_total", 22),
             ("merged_blocks_total", 24),
+            ("rolled_days_total", 28),
+            ("rollup_overdue_seconds", 0),
             ("deleted_polls_total", 26),
             ("ticks_skipped_total", 1),
             ("queue_length", 9),

@@ -29,6 +29,9 @@ use wire::{Node, Service, Task};
 /// The first part of a swarm's target name.
 pub const SOURCE: &str = "swarm";
 
+/// What an engine says, with status 503, that is no manager. A locked manager says other words with the same status.
+const NO_MANAGER: &str = "not a swarm manager";
+
 /// A swarm as one of its managers tells it: target `swarm/<name>`.
 #[derive(Debug)]
 pub struct Swarm {
@@ -66,18 +69,28 @@ impl Swarm {
         let deadline = Instant::now() + visit.timeout.saturating_mul(9) / 10;
         let limits = Limits::configured(deadline, self.settings.reply_max_bytes);
         let mut bytes = 0_u64;
-        let Some(nodes) = self.list::<Node>("/nodes", limits, &mut bytes).await? else {
+        let Some((nodes, services, tasks)) = self.lists(limits, &mut bytes).await? else {
             // No manager: whatever it told before has ended.
             return Ok(observed(bytes, Vec::new(), Vec::new(), Vec::new()));
         };
-        let services = self.list::<Service>("/services", limits, &mut bytes).await?.unwrap_or_default();
-        let tasks = self.list::<Task>("/tasks", limits, &mut bytes).await?.unwrap_or_default();
         let at = self.clock.now();
         let host = self.settings.name.as_str();
         let nodes_seen = observe::nodes(host, &self.hosts, &nodes, &tasks, at);
         let services_seen = observe::services(host, &services, &nodes, &tasks, at);
         let events = self.failures.since_before(&self.target, host, &services, &tasks, at);
         Ok(observed(bytes, nodes_seen, services_seen, events))
+    }
+
+    /// Nodes, services and tasks; None where the engine is no manager, or ceases to be one in between.
+    async fn lists(
+        &self,
+        limits: Limits,
+        bytes: &mut u64,
+    ) -> Result<Option<(Vec<Node>, Vec<Service>, Vec<Task>)>, Failure> {
+        let Some(nodes) = self.list("/nodes", limits, bytes).await? else { return Ok(None) };
+        let Some(services) = self.list("/services", limits, bytes).await? else { return Ok(None) };
+        let Some(tasks) = self.list("/tasks", limits, bytes).await? else { return Ok(None) };
+        Ok(Some((nodes, services, tasks)))
     }
 
     /// A list; None where the engine is no manager. No version is named: all three look the same since API 1.24.
@@ -89,8 +102,9 @@ impl Swarm {
     ) -> Result<Option<Vec<T>>, Failure> {
         let reply = self.http.get(path, limits).await?;
         *bytes = bytes.saturating_add(u64::try_from(reply.body.len()).unwrap_or(u64::MAX));
-        // 503: no manager; 404 and 406: an engine without swarm, or one of another make.
-        if matches!(reply.status, 404 | 406 | 503) {
+        // 404 and 406: an engine without swarm, or one of another make.
+        let is_no_manager = reply.status == 503 && String::from_utf8_lossy(&reply.body).contains(NO_MANAGER);
+        if is_no_manager || matches!(reply.status, 404 | 406) {
             return Ok(None);
         }
         self.http.check_status(path, &reply)?;
@@ -119,11 +133,6 @@ impl Source for Swarm {
     }
 
     fn poll<'a>(&'a mut self, visit: Visit) -> BoxFuture<'a, Observed> {
-        Box::pin(async move {
-            match self.visit(visit).await {
-                Ok(observed) => observed,
-                Err(failure) => Observed::failed(failure.outcome, failure.message),
-            }
-        })
+        Box::pin(async move { self.visit(visit).await.unwrap_or_else(Observed::from) })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Must not know: how samples are kept.
 
-use crate::model::{Identity, Kind, Run, TimeRange};
+use crate::model::{Hours, Identity, Kind, PollChain, Run, TimeRange};
 
 /// What to read of one entity.
 #[derive(Debug, Clone)]
@@ -68,4 +68,41 @@ impl Work {
     pub(super) fn and_piece(self, bytes: usize) -> Work {
         self.and(Work { blocks: 0, pieces: 1, bytes: u64::try_from(bytes).unwrap_or(u64::MAX) })
     }
+}
+
+/// What to read of one entity's rolled-up hours.
+#[derive(Debug, Clone)]
+pub struct HoursFetch<'a> {
+    /// Its kind.
+    pub kind: &'static Kind,
+    /// Which one.
+    pub identity: &'a Identity,
+    /// The time asked for: whole hours.
+    pub range: TimeRange,
+    /// Fields by their place ([`crate::rollup::fields_count`]), in the order wanted.
+    pub fields: &'a [usize],
+    /// Whether counts of values by their bin are wanted.
+    pub with_bins: bool,
+    /// Whether the stays up to the first sample after the range are wanted.
+    pub with_stays: bool,
+}
+
+/// Hours that are as the samples of their range say, or said while these were kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rolled {
+    /// The range: whole hours.
+    pub range: TimeRange,
+    /// All there is of it.
+    pub hours: Hours,
+}
+
+/// A target's ticks as chains, as far as they are there as such.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Chains {
+    /// The newest chain of good ticks before the range.
+    pub good_before: Option<PollChain>,
+    /// Days of the range, and the chains of each.
+    pub days: Vec<(TimeRange, Vec<PollChain>)>,
+    /// The oldest chain of good ticks after the range.
+    pub good_after: Option<PollChain>,
 }

@@ -28,6 +28,10 @@ pub struct CheckReport {
     pub block_samples: u64,
     /// Numbers in them that are not null.
     pub block_values: u64,
+    /// Rollups decoded.
+    pub rollups: u64,
+    /// Hours in them.
+    pub rollup_hours: u64,
     /// What is wrong, each in a sentence; at most [`FAULTS_TOLD_MAX`].
     pub faults: Vec<String>,
     /// Faults beyond those told.
@@ -94,6 +98,8 @@ pub struct KindStats {
     pub small_blocks: Level,
     /// Its samples in merged blocks.
     pub merged_blocks: Level,
+    /// Its rolled-up hours: the samples and numbers that were rolled up, there still or not.
+    pub rollups: Level,
     /// What each of its series weighs in blocks: times and polls first, then the columns.
     pub columns: Vec<ColumnStats>,
 }
@@ -101,7 +107,7 @@ pub struct KindStats {
 /// Samples kept in one way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Level {
-    /// Pieces or blocks.
+    /// Pieces, blocks or rollups.
     pub count: u64,
     /// Samples.
     pub samples: u64,
@@ -122,6 +128,8 @@ pub struct ColumnStats {
     pub block_bytes: u64,
     /// Its values in the journal that are not null.
     pub journal_values: u64,
+    /// Its bytes in rollups.
+    pub rollup_bytes: u64,
 }
 
 impl Level {

@@ -124,6 +124,7 @@ impl Memory {
         with_polls
             .map(|(name, target)| TargetRecord {
                 target: name.clone(),
+                last_tick: newest(target, |_| true).map_or(Timestamp::MIN, |record| record.poll.started),
                 last_poll: newest(target, was_visited),
                 last_good: newest(target, Outcome::is_good),
                 last_failed: newest(target, |outcome| was_visited(outcome) && !outcome.is_good()),
@@ -187,6 +188,9 @@ impl Memory {
         let mut retained = Retained::default();
         if let Some(cutoff) = cutoffs.samples {
             retained.polls = kept.retain_samples(cutoff);
+        }
+        if let Some(cutoff) = cutoffs.needed() {
+            kept.retain_entities(cutoff);
         }
         if let Some(cutoff) = cutoffs.events {
             let before = kept.events.len();
@@ -418,6 +422,17 @@ impl Kept {
         for entities in self.kinds.values_mut() {
             for entity in entities.values_mut() {
                 entity.samples.retain(|_, sample| !deleted.contains(&sample.poll));
+            }
+        }
+        if !deleted.is_empty() {
+            self.samples_kept_from = self.samples_kept_from.max(Some(cutoff));
+        }
+        u64::try_from(deleted.len()).unwrap_or(u64::MAX)
+    }
+
+    fn retain_entities(&mut self, cutoff: Timestamp) {
+        for entities in self.kinds.values_mut() {
+            for entity in entities.values_mut() {
                 let newest_needed = entity.versions.partition_point(|version| version.from <= cutoff);
                 entity.versions.drain(..newest_needed.saturating_sub(1));
             }
@@ -426,10 +441,6 @@ impl Kept {
                 !entity.sightings.iter().all(|sighting| sighting.unlisted.is_some_and(is_over))
             });
         }
-        if !deleted.is_empty() {
-            self.samples_kept_from = self.samples_kept_from.max(Some(cutoff));
-        }
-        u64::try_from(deleted.len()).unwrap_or(u64::MAX)
     }
 }
 

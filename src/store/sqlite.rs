@@ -16,8 +16,9 @@ use self::upkeep::Steps;
 use self::windows::Windows;
 use self::write::Writer;
 use super::{
-    Appended, CheckReport, Compacted, Cutoffs, EntityQuery, EventQuery, EventRecord, FetchAll, ForeignSample, Import,
-    Imported, Limits, OnProgress, Polls, ReadAll, Retained, Size, Stats, StoreError, TargetRecord, Upkeep, drawn_id,
+    Appended, Chains, CheckReport, Compacted, Cutoffs, EntityQuery, EventQuery, EventRecord, FetchAll, ForeignSample,
+    HoursFetch, Import, Imported, Limits, OnProgress, Polls, ReadAll, Retained, Rolled, Size, Stats, StoreError,
+    TargetRecord, Upkeep, drawn_id,
 };
 use crate::model::{EntityRecord, Identity, Kind, Snapshot, TargetName, TimeRange, Timestamp};
 
@@ -39,6 +40,7 @@ mod piece;
 mod queries;
 mod read;
 mod retention;
+mod rollup;
 mod runs;
 mod samples;
 mod seal;
@@ -215,6 +217,16 @@ impl Sqlite {
             return Err(read::damaged(OPERATION, detail));
         }
         self.reading(OPERATION, |connection| runs::read_all(connection, fetch).during(OPERATION))
+    }
+
+    /// See [`super::Store::hours`].
+    pub fn hours(&self, fetch: &HoursFetch<'_>) -> Result<Vec<Rolled>, StoreError> {
+        self.reading("read rolled-up hours", |connection| rollup::hours(connection, fetch))
+    }
+
+    /// See [`super::Store::poll_chains`].
+    pub fn poll_chains(&self, target: &TargetName, range: TimeRange) -> Result<Chains, StoreError> {
+        self.reading("read chains of polls", |connection| rollup::poll_chains(connection, target, range))
     }
 
     /// See [`super::Store::polls`].

@@ -100,6 +100,28 @@ with open(sys.argv[1], newline='', encoding='utf-8') as file:
 }
 
 #[test]
+fn a_picture_is_xml_with_a_line_for_each_series() {
+    let _together = machine::shared();
+    if !machine::has("python3") {
+        return machine::not_run("python3 is not installed");
+    }
+    let recorded = recorded();
+    let reply = recorded.recorder.get(&recorded.path("chart/container", ".svg", &[("fields", "memory_usage_bytes")]));
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("image/svg+xml")), "{}", reply.text());
+    let file = reaper::directory().join("chart.svg");
+    std::fs::write(&file, &reply.body).unwrap();
+    let read = "import json, sys, xml.etree.ElementTree as tree
+root = tree.parse(sys.argv[1]).getroot()
+lines = {line.get('stroke') for line in root.iter('{http://www.w3.org/2000/svg}polyline')}
+json.dump([root.tag, len(lines), [text.text.strip() for text in root.iter('{http://www.w3.org/2000/svg}text')]], sys.stdout)";
+    let printed = machine::output(Command::new("python3").args(["-c", read]).arg(&file));
+    let (root, colours, texts): (String, usize, Vec<String>) = serde_json::from_str(&printed).unwrap();
+    assert_eq!(root, "{http://www.w3.org/2000/svg}svg");
+    assert!(colours >= 6, "the fleet's six containers, beside grid and axes: {colours}");
+    assert!(texts.iter().any(|text| text == "memory_usage_bytes, bytes"), "{texts:?}");
+}
+
+#[test]
 fn a_spreadsheet_imports_every_cell() {
     let _together = machine::shared();
     // Gnumeric's converter or LibreOffice's: either imports the file into a sheet, and writes the sheet again.

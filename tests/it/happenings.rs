@@ -77,7 +77,7 @@ fn sampled_by(
             vitals: Arc::new(Vitals::new(clock.now())),
             recorder: TargetName::from_full(sources[0].0),
             known: Vec::new(),
-            retention: Retention { samples: None, events: None, max_size_bytes: None },
+            retention: Retention::default(),
         });
         let target = |(name, behaviour): &(&str, Behaviour)| {
             let (name, behaviour) = (TargetName::from_full(name), *behaviour);

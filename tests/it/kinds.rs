@@ -3,17 +3,27 @@
 use std::collections::BTreeSet;
 
 use tachograph::model::kind::{AttributeType, Class, Formula};
-use tachograph::query::request::{ENTITIES_PARAMETERS, EVENTS_PARAMETERS, RANGE_PARAMETERS, SAMPLES_PARAMETERS};
+use tachograph::query::request::{
+    CHART_PARAMETERS, DIFF_PARAMETERS, ENTITIES_PARAMETERS, EVENTS_PARAMETERS, RANGE_PARAMETERS, SAMPLES_PARAMETERS,
+    SNAPSHOT_PARAMETERS,
+};
 use tachograph::source::KINDS;
 
 /// Units that a number's name ends with (before `_total`, and `_per_second` for rates). An empty unit is a count.
 const UNITS: [&str; 7] = ["seconds", "bytes", "cores", "ratio", "percent", "pages", "per_second"];
 
-/// Names that no label may have: it could not be filtered by. Those of requests that are yet to come stand here by
-/// name.
+/// Names that no label may have: it could not be filtered by.
 fn parameters() -> BTreeSet<&'static str> {
-    let asked = [RANGE_PARAMETERS, SAMPLES_PARAMETERS, ENTITIES_PARAMETERS, EVENTS_PARAMETERS];
-    asked.into_iter().flatten().copied().chain(["at", "from", "to"]).collect()
+    let asked = [
+        RANGE_PARAMETERS,
+        CHART_PARAMETERS,
+        SAMPLES_PARAMETERS,
+        ENTITIES_PARAMETERS,
+        EVENTS_PARAMETERS,
+        SNAPSHOT_PARAMETERS,
+        DIFF_PARAMETERS,
+    ];
+    asked.into_iter().flatten().copied().collect()
 }
 
 #[test]

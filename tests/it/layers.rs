@@ -4,17 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may name of the crate, besides itself. `*`: everything.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("model", &[]),
     ("clock", &["model"]),
     ("rate", &["model"]),
     ("source", &["model", "clock"]),
-    ("store", &["model", "rate"]),
-    ("query", &["model", "rate"]),
+    ("rollup", &["model", "rate"]),
+    ("store", &["model", "rate", "rollup"]),
+    ("query", &["model", "rate", "rollup"]),
     ("render", &["model", "query"]),
     ("config", &["model", "source"]),
     ("sampler", &["model", "clock", "rate", "source", "store"]),
-    ("answer", &["model", "query", "store"]),
+    ("answer", &["model", "rate", "rollup", "query", "store"]),
     ("sql", &["model", "rate", "query", "answer", "store"]),
     ("api", &["model", "clock", "query", "answer", "sql", "render", "store"]),
     ("app", &["*"]),

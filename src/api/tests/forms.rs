@@ -129,7 +129,7 @@ async fn head_is_get_without_a_body() {
 async fn samples_taken_by_retention_are_gone() {
     let context = context();
     let cutoff = at("2026-08-21T03:10:30Z");
-    while context.store.retain(&Cutoffs { samples: Some(cutoff), events: None }).unwrap().more {}
+    while context.store.retain(&Cutoffs { samples: Some(cutoff), ..Cutoffs::default() }).unwrap().more {}
     let kept_from = context.store.samples_kept_from().unwrap().unwrap();
     let filter = routes(Arc::new(context));
     let gone = ask(&filter, "GET", "/api/v1/samples/container?start=2026-08-21T03:10:00Z", &[]).await;

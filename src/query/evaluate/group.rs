@@ -5,7 +5,7 @@
 //! counts with (T − U − A) / (T − U). So not existing counts as nothing, not seen does not, and an
 //! instance that replaced another is not counted double.
 
-use crate::model::{TargetName, TimeRange, Timestamp};
+use crate::model::{Sketch, TargetName, TimeRange, Timestamp};
 use crate::query::cell::Number;
 use crate::query::operand::{Quotient, seconds};
 use crate::query::request::{Across, Agg};
@@ -20,6 +20,8 @@ pub(super) struct Group {
     buckets: usize,
     slots: Vec<Slot>,
     values: Vec<Vec<f64>>,
+    /// In place of values, where hours tell.
+    sketches: Vec<Option<Sketch>>,
     has_any: Vec<bool>,
     targets: Vec<TargetName>,
     seen_ms: Vec<i64>,
@@ -56,6 +58,7 @@ impl Group {
             buckets,
             slots: vec![Slot::default(); fields.saturating_mul(buckets)],
             values: vec![Vec::new(); fields.saturating_mul(buckets)],
+            sketches: vec![None; fields.saturating_mul(buckets)],
             has_any: vec![false; fields],
             targets: Vec::new(),
             seen_ms: vec![0; buckets],
@@ -93,6 +96,9 @@ impl Group {
                     if let Some(values) = self.values.get_mut(place) {
                         values.extend_from_slice(member.values(index, bucket));
                     }
+                    if let (Some(sketch), Some(more)) = (self.sketches.get_mut(place), member.sketch(index, bucket)) {
+                        sketch.get_or_insert_default().merge(more);
+                    }
                 } else if let Some(slot) = self.slots.get_mut(place) {
                     slot.add(field, combine, member, index, bucket, *presence);
                 }
@@ -124,9 +130,14 @@ impl Group {
             for bucket in 0..self.buckets {
                 let place = index * self.buckets + bucket;
                 of_field.push(match (combine, field.agg) {
-                    (Combine::Pool, Agg::Percentile(percent)) => Number::derived(
-                        self.values.get_mut(place).and_then(|values| percentile(values, f64::from(percent))),
-                    ),
+                    (Combine::Pool, Agg::Percentile(percent)) => {
+                        let sketch = self.sketches.get_mut(place).and_then(Option::as_mut);
+                        let values = self.values.get_mut(place);
+                        Number::derived(match sketch {
+                            Some(sketch) => sketch.percentile(percent),
+                            None => values.and_then(|values| percentile(values, f64::from(percent))),
+                        })
+                    }
                     _ => self.slots.get(place).map_or(Number::Null, |slot| slot.number(combine, had_any)),
                 });
             }

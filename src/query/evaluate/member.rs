@@ -1,12 +1,14 @@
 //! One entity's accumulators: a slot a field and bucket, and the times it was not there or not seen.
 
-use crate::model::{Attributes, Run, TimeRange, Timestamp};
+use crate::model::{Attributes, Run, Sketch, TimeRange, Timestamp};
 use crate::query::cell::Number;
 use crate::query::operand::{Grown, Operand, Quotient};
 use crate::query::request::Agg;
 use crate::rate::{Mark, Stretch};
 
 use super::{Field, bucket_range};
+
+mod hours;
 
 /// What one entity gave, so far.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub(super) struct Member {
     has_stretches: bool,
     slots: Vec<Slot>,
     values: Vec<Vec<Vec<f64>>>,
+    sketches: Vec<Vec<Sketch>>,
     covered_ms: Vec<i64>,
     /// Times in which it did not exist (or was in another group).
     pub(super) absent: Vec<TimeRange>,
@@ -23,6 +26,10 @@ pub(super) struct Member {
     pub(super) unseen: Vec<TimeRange>,
     last_sample: Option<Timestamp>,
     last_stretch: Option<Timestamp>,
+    /// Up to when it is noted how it was there, where hours tell.
+    pub(super) noted_until: Option<Timestamp>,
+    /// Its newest sample of those that hours tell of.
+    pub(super) last_stay: Option<Timestamp>,
 }
 
 /// What one field has gathered in one bucket.
@@ -43,21 +50,27 @@ pub(super) struct Slot {
 
 impl Member {
     pub(super) fn new(fields: &[Field], buckets: usize) -> Self {
+        let is_percentile = |field: &Field| matches!(field.agg, Agg::Percentile(_));
         let values = fields
             .iter()
-            .map(|field| if matches!(field.agg, Agg::Percentile(_)) { vec![Vec::new(); buckets] } else { Vec::new() })
-            .collect();
+            .map(|field| if is_percentile(field) && !field.by_sketch { vec![Vec::new(); buckets] } else { Vec::new() });
+        let sketches = fields.iter().map(|field| {
+            if is_percentile(field) && field.by_sketch { vec![Sketch::default(); buckets] } else { Vec::new() }
+        });
         let has_stretches = fields.iter().any(|field| field.agg == Agg::Increase || field.operand.is_of_stretch());
         Member {
             buckets,
             has_stretches,
             slots: vec![Slot::default(); fields.len().saturating_mul(buckets)],
-            values,
+            values: values.collect(),
+            sketches: sketches.collect(),
             covered_ms: vec![0; buckets],
             absent: Vec::new(),
             unseen: Vec::new(),
             last_sample: None,
             last_stretch: None,
+            noted_until: None,
+            last_stay: None,
         }
     }
 
@@ -76,6 +89,10 @@ impl Member {
 
     pub(super) fn values(&self, field: usize, bucket: usize) -> &[f64] {
         self.values.get(field).and_then(|buckets| buckets.get(bucket)).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn sketch(&self, field: usize, bucket: usize) -> Option<&Sketch> {
+        self.sketches.get(field).and_then(|buckets| buckets.get(bucket))
     }
 
     /// Whether the field has a value anywhere in the range.
@@ -237,6 +254,9 @@ impl Member {
     pub(super) fn number(&self, field: &Field, index: usize, bucket: usize) -> Number {
         let slot = self.slot(index, bucket);
         if let Agg::Percentile(percent) = field.agg {
+            if let Some(sketch) = self.sketch(index, bucket) {
+                return Number::derived(sketch.clone().percentile(percent));
+            }
             return Number::derived(percentile(&mut self.values(index, bucket).to_vec(), f64::from(percent)));
         }
         slot.number(field)

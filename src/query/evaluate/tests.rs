@@ -12,7 +12,7 @@ use crate::model::{
 };
 use crate::query::cell::Number;
 use crate::query::filter::Filter;
-use crate::query::request::{Step, Zone};
+use crate::query::request::{Resolution, Step, Zone};
 
 static KIND: Kind = Kind {
     name: "worker",
@@ -139,6 +139,8 @@ fn request(asked: &Asked) -> RangeRequest {
     edges.extend((asked.start + 1..asked.end).filter(|second| second % asked.step == 0).map(at));
     edges.push(at(asked.end));
     RangeRequest {
+        step_is_default: false,
+        resolution: Resolution::Samples,
         kind: &KIND,
         fields: asked.fields.iter().map(|(name, agg)| FieldRequest { name, agg: *agg }).collect(),
         names_carry_agg: false,

@@ -127,6 +127,13 @@ pub fn take_formulas(parameters: &mut Vec<(String, String)>) -> Result<bool, Par
     Ok(is_neutral.unwrap_or(false))
 }
 
+/// A whole number of pixels within bounds.
+pub(super) fn parse_size(text: &str, bounds: std::ops::RangeInclusive<u32>) -> Result<u32, String> {
+    let size = text.parse::<u32>().ok().filter(|size| bounds.contains(size));
+    let (least, most) = (bounds.start(), bounds.end());
+    size.ok_or_else(|| format!("`{}` is no whole number of pixels from {least} to {most}", shown(text)))
+}
+
 /// Yes or no.
 pub(super) fn parse_flag(text: &str) -> Result<bool, String> {
     match text {

@@ -10,7 +10,7 @@ use super::events::parse_words;
 use super::known::{ParameterError, listed, shown};
 use super::parse::Parameters;
 use super::time::{parse_duration, parse_time};
-use super::{Agg, DIFF_PARAMETERS, FieldRequest, Label, RangeRequest, SNAPSHOT_PARAMETERS, Step, Zone};
+use super::{Agg, DIFF_PARAMETERS, FieldRequest, Label, RangeRequest, Resolution, SNAPSHOT_PARAMETERS, Step, Zone};
 
 /// Window of a comparison where none is asked for: long enough for a mean, short enough to be about one thing.
 const WINDOW_DEFAULT_MS: i64 = 30 * 60_000;
@@ -175,6 +175,8 @@ impl DiffRequest {
         };
         let labels: Option<Vec<Label>> = self.group_by.iter().map(|name| Label::find(kind, name)).collect();
         Some(RangeRequest {
+            step_is_default: false,
+            resolution: Resolution::Samples,
             kind,
             fields,
             names_carry_agg: false,

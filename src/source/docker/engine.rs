@@ -141,19 +141,7 @@ impl Engine {
             if has_one_shot { ("&one-shot=true", ONE_SHOT_CONCURRENCY) } else { ("", bounds.concurrency) };
         let one = |id: &str| {
             let path = self.path(&format!("/containers/{id}/stats?stream=false{one_shot}"));
-            async move {
-                let reply = match self.http.get(&path, limits).await {
-                    Ok(reply) if reply.status == 404 => return (0, Ok(None)),
-                    Ok(reply) => reply,
-                    Err(failure) => return (0, Err(failure)),
-                };
-                let bytes = reply.body.len();
-                if let Err(failure) = self.http.check_status(&path, &reply) {
-                    return (bytes, Err(failure));
-                }
-                let parsed = stats::parse(&reply.body, self.quirks);
-                (bytes, parsed.map_err(|error| self.http.malformed(&path, &reply, &error)))
-            }
+            async move { self.one(&path, limits, |body| stats::parse(body, self.quirks)).await }
         };
         many(ids, &bounds.at_most(concurrency), clock, limits.deadline, one).await
     }
@@ -161,17 +149,7 @@ impl Engine {
     /// Inspects one container; None if it is gone.
     pub(super) async fn inspect(&self, id: &str, limits: Limits) -> (usize, Result<Option<Inspected>, Failure>) {
         let path = self.path(&format!("/containers/{id}/json"));
-        let reply = match self.http.get(&path, limits).await {
-            Ok(reply) if reply.status == 404 => return (0, Ok(None)),
-            Ok(reply) => reply,
-            Err(failure) => return (0, Err(failure)),
-        };
-        let bytes = reply.body.len();
-        let result = match self.http.check_status(&path, &reply) {
-            Ok(()) => inspect::parse(&reply.body).map(Some).map_err(|error| self.http.malformed(&path, &reply, &error)),
-            Err(failure) => Err(failure),
-        };
-        (bytes, result)
+        self.one(&path, limits, |body| inspect::parse(body).map(Some)).await
     }
 
     /// By what registries know many images, asked for at once under the bounds; None of one that is gone.
@@ -184,19 +162,7 @@ impl Engine {
     ) -> Vec<Fetched<Option<ImageReply>>> {
         let one = |id: &str| {
             let path = self.path(&format!("/images/{id}/json"));
-            async move {
-                let reply = match self.http.get(&path, limits).await {
-                    Ok(reply) if reply.status == 404 => return (0, Ok(None)),
-                    Ok(reply) => reply,
-                    Err(failure) => return (0, Err(failure)),
-                };
-                let bytes = reply.body.len();
-                let result = match self.http.check_status(&path, &reply) {
-                    Ok(()) => json(&self.http, &path, &reply).map(Some),
-                    Err(failure) => Err(failure),
-                };
-                (bytes, result)
-            }
+            async move { self.one(&path, limits, |body| serde_json::from_slice(body).map(Some)).await }
         };
         many(ids, &bounds.at_most(INSPECT_CONCURRENCY), clock, limits.deadline, one).await
     }
@@ -214,6 +180,25 @@ impl Engine {
             async move { self.inspect(&id, limits).await }
         };
         many(ids, &bounds.at_most(INSPECT_CONCURRENCY), clock, limits.deadline, one).await
+    }
+
+    /// What the engine tells of one thing, and how many bytes that took; None if it is gone.
+    async fn one<T>(
+        &self,
+        path: &str,
+        limits: Limits,
+        parse: impl FnOnce(&[u8]) -> Result<Option<T>, serde_json::Error>,
+    ) -> (usize, Result<Option<T>, Failure>) {
+        let reply = match self.http.get(path, limits).await {
+            Ok(reply) if reply.status == 404 => return (0, Ok(None)),
+            Ok(reply) => reply,
+            Err(failure) => return (0, Err(failure)),
+        };
+        let result = self
+            .http
+            .check_status(path, &reply)
+            .and_then(|()| parse(&reply.body).map_err(|error| self.http.malformed(path, &reply, &error)));
+        (reply.body.len(), result)
     }
 }
 

@@ -111,12 +111,7 @@ impl Source for Exporter {
     }
 
     fn poll<'a>(&'a mut self, visit: Visit) -> BoxFuture<'a, Observed> {
-        Box::pin(async move {
-            match self.visit(visit).await {
-                Ok(observed) => observed,
-                Err(failure) => Observed::failed(failure.outcome, failure.message),
-            }
-        })
+        Box::pin(async move { self.visit(visit).await.unwrap_or_else(Observed::from) })
     }
 }
 

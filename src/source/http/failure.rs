@@ -10,6 +10,7 @@ use tokio_rustls::rustls;
 
 use super::{Limits, Reply};
 use crate::model::Outcome;
+use crate::source::Observed;
 
 /// How much of a strange reply is quoted: enough to recognise a proxy's page.
 const QUOTED_CHARS: usize = 160;
@@ -35,6 +36,13 @@ pub enum SetupError {
     /// A certificate or key cannot be used.
     #[error("{0}")]
     Certificate(String),
+}
+
+impl From<Failure> for Observed {
+    /// A visit that gave nothing.
+    fn from(failure: Failure) -> Observed {
+        Observed::failed(failure.outcome, failure.message)
+    }
 }
 
 impl Failure {

@@ -121,7 +121,7 @@ impl Tasks {
                 }
                 self.observe(visit, &leader, state, bytes, arrived)
             }
-            Err(failure) => Observed::failed(failure.outcome, failure.message),
+            Err(failure) => failure.into(),
         }
     }
 

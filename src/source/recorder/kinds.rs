@@ -84,6 +84,14 @@ pub static RECORDER: Kind = Kind {
         ),
         Column::counter("sealed_samples_total", "sealed_samples", "", 0, "Samples packed into blocks."),
         Column::counter("merged_blocks_total", "merged_blocks", "", 0, "Blocks that went into larger ones."),
+        Column::counter("rolled_days_total", "rolled_days", "", 0, "Days of an entity rolled up to hours."),
+        Column::gauge(
+            "rollup_overdue_seconds",
+            "rollup_overdue_ms",
+            "seconds",
+            3,
+            "For how long already days wait to be rolled up that could be; 0 where there are none.",
+        ),
         Column::counter(
             "deleted_polls_total",
             "deleted_polls",

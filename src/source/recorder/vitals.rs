@@ -29,6 +29,8 @@ pub struct Vitals {
     pub(super) upkeep_overdue_ms: AtomicU64,
     pub(super) sealed_samples: AtomicU64,
     pub(super) merged_blocks: AtomicU64,
+    pub(super) rolled_days: AtomicU64,
+    pub(super) rollup_overdue_ms: AtomicU64,
     pub(super) deleted_polls: AtomicU64,
     pub(super) queue_length: AtomicU64,
     pub(super) file_bytes: AtomicU64,
@@ -86,6 +88,10 @@ pub struct UpkeepVitals {
     pub sealed_samples: u64,
     /// Blocks that went into larger ones.
     pub merged_blocks: u64,
+    /// Days of an entity whose hours were rolled up.
+    pub rolled_days: u64,
+    /// For how long already days wait to be rolled up that could be.
+    pub rollup_overdue_ms: u64,
     /// Polls deleted.
     pub deleted_polls: u64,
 }
@@ -116,6 +122,8 @@ impl Vitals {
             upkeep_overdue_ms: AtomicU64::new(0),
             sealed_samples: AtomicU64::new(0),
             merged_blocks: AtomicU64::new(0),
+            rolled_days: AtomicU64::new(0),
+            rollup_overdue_ms: AtomicU64::new(0),
             deleted_polls: AtomicU64::new(0),
             queue_length: AtomicU64::new(0),
             file_bytes: AtomicU64::new(0),
@@ -178,6 +186,8 @@ impl Vitals {
         self.upkeep_overdue_ms.store(step.overdue_ms, Ordering::Relaxed);
         self.sealed_samples.fetch_add(step.sealed_samples, Ordering::Relaxed);
         self.merged_blocks.fetch_add(step.merged_blocks, Ordering::Relaxed);
+        self.rolled_days.fetch_add(step.rolled_days, Ordering::Relaxed);
+        self.rollup_overdue_ms.store(step.rollup_overdue_ms, Ordering::Relaxed);
         self.deleted_polls.fetch_add(step.deleted_polls, Ordering::Relaxed);
     }
 

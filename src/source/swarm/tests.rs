@@ -87,3 +87,28 @@ async fn an_engine_that_is_no_manager_has_nothing_to_tell() {
     assert_eq!(seen.outcome, Outcome::Ok);
     assert!(seen.batches.iter().all(|batch| batch.complete && batch.observations.is_empty()));
 }
+
+#[tokio::test]
+async fn a_manager_that_cannot_answer_ends_nothing() {
+    let canned = Canned::new();
+    let locked = r#"{"message":"Swarm is encrypted and needs to be unlocked before it can be used."}"#;
+    canned.set("/nodes", CannedReply::with_status(503, locked));
+    let seen = poll(&mut swarm(canned)).await;
+    assert_eq!(seen.outcome, Outcome::Status);
+    assert!(seen.error.unwrap().contains("needs to be unlocked"));
+    assert!(seen.batches.is_empty());
+}
+
+#[tokio::test]
+async fn lists_are_told_together_or_not_at_all() {
+    let canned = Canned::new();
+    canned.set("/nodes", fixture("nodes.json"));
+    canned.set("/services", fixture("services.json"));
+    let no_manager = r#"{"message":"This node is not a swarm manager. Worker nodes can't be used."}"#;
+    canned.set("/tasks", CannedReply::with_status(503, no_manager));
+    let seen = poll(&mut swarm(canned)).await;
+    assert!(
+        seen.batches.iter().all(|batch| batch.complete && batch.observations.is_empty()),
+        "no service with 0 tasks"
+    );
+}

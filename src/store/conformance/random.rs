@@ -283,8 +283,11 @@ fn live(steps: &[Step], asked: &[Asked]) {
                 }
             }
             Step::Retain { samples_age_ms, events_age_ms } => {
-                let cutoffs =
-                    Cutoffs { samples: Some(ms(now - samples_age_ms)), events: Some(ms(now - events_age_ms)) };
+                let cutoffs = Cutoffs {
+                    samples: Some(ms(now - samples_age_ms)),
+                    rollups: Some(ms(now - samples_age_ms)),
+                    events: Some(ms(now - events_age_ms)),
+                };
                 let polls = retain_all(&memory.store, &cutoffs);
                 assert_eq!(polls, retain_all(&sqlite.store, &cutoffs));
                 assert_eq!(polls, retain_all(&sealed.store, &cutoffs));

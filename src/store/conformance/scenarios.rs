@@ -398,14 +398,14 @@ fn retention_takes_old_polls_with_their_samples_and_what_only_they_need() {
         bench.store.append(&[snapshot("a", 30_000, vec![with("1", "y", Some(sample(30_100, 3)))])]).unwrap();
         assert_eq!(bench.store.samples_kept_from().unwrap(), None);
 
-        let nothing = Cutoffs { samples: Some(ms(10_000)), events: Some(ms(10_000)) };
+        let nothing = Cutoffs { samples: Some(ms(10_000)), rollups: Some(ms(10_000)), events: Some(ms(10_000)) };
         assert_eq!(bench.store.retain(&nothing).unwrap(), Retained::default());
         assert_eq!(bench.store.retain(&Cutoffs::default()).unwrap(), Retained::default());
         assert_eq!(bench.store.samples_kept_from().unwrap(), None);
 
         // The second poll started before the cutoff, its sample is not older: both stay.
         let cutoff = Some(ms(20_050));
-        assert_eq!(retain_all(&bench.store, &Cutoffs { samples: cutoff, events: cutoff }), 1);
+        assert_eq!(retain_all(&bench.store, &Cutoffs { samples: cutoff, rollups: cutoff, events: cutoff }), 1);
         assert_eq!(times(&read(&bench.store, "1", TimeRange::ALL)), [20_100, 30_100]);
         assert_eq!(read(&bench.store, "1", TimeRange::ALL).polled_before_first, None);
         assert_eq!(bench.store.polls(&node("a"), TimeRange::ALL).unwrap().inside.len(), 2);
@@ -417,7 +417,10 @@ fn retention_takes_old_polls_with_their_samples_and_what_only_they_need() {
 
         // Everything goes but what lives, with its newest attributes.
         bench.reopen();
-        assert_eq!(retain_all(&bench.store, &Cutoffs { samples: Some(ms(99_000)), events: None }), 2);
+        assert_eq!(
+            retain_all(&bench.store, &Cutoffs { samples: Some(ms(99_000)), rollups: Some(ms(99_000)), events: None }),
+            2
+        );
         let one = record(&bench.store, "1");
         assert_eq!((one.last_seen, one.versions.len(), one.ended), (ms(30_000), 1, None));
         assert!(read(&bench.store, "1", TimeRange::ALL).is_empty());

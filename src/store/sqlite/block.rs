@@ -36,8 +36,8 @@ use crate::model::{ColumnValues, Kind, Repr};
 
 use self::bytes::{Bytes, put_varint};
 
-mod bytes;
-mod series;
+pub(super) mod bytes;
+pub(super) mod series;
 #[cfg(test)]
 mod tests;
 

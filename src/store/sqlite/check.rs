@@ -15,7 +15,7 @@ use super::codec;
 use super::queries;
 use super::read::During;
 use super::windows::{ENTITIES_END, block_start_ms, bounded};
-use super::{FILE_ID, migrations, retention};
+use super::{FILE_ID, migrations, retention, rollup};
 use crate::model::event::EVENT_TYPES;
 use crate::model::{Kind, Severity, Timestamp};
 use crate::store::{CheckReport, Progress, StoreError};
@@ -61,6 +61,7 @@ pub(super) fn run(
     part(&mut report, "attributes", |report| attribute_sets(connection, report));
     part(&mut report, "polls", |report| poll_texts(connection, report));
     part(&mut report, "events", |report| events(connection, report));
+    part(&mut report, "rollups", |report| rollup::check(connection, kinds, report));
     part(&mut report, "the journal", |report| journal::check(connection, kinds, report));
     let mut stopped = None;
     part(&mut report, "blocks", |report| {

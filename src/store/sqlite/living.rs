@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
+use super::block::Damage;
 use super::codec;
 use super::journal::Journal;
 use super::piece::Row;
@@ -380,11 +381,12 @@ fn backdate(
             Ok(StoredVersion { from_ms: row.get(0)?, set: row.get(1)?, body: row.get(2)? })
         })?
         .collect::<rusqlite::Result<_>>()?;
-    let version = |stored: &StoredVersion| Version {
-        from: Timestamp::from_ms(stored.from_ms),
-        attributes: Arc::new(codec::decode_attributes(kind, &stored.body).unwrap_or_default()),
+    let version = |stored: &StoredVersion| {
+        let attributes = codec::decode_attributes(kind, &stored.body)
+            .ok_or_else(|| Damage(format!("attribute set {} is not JSON", stored.set)))?;
+        Ok(Version { from: Timestamp::from_ms(stored.from_ms), attributes: Arc::new(attributes) })
     };
-    let versions: Vec<Version> = stored.iter().map(version).collect();
+    let versions: Vec<Version> = stored.iter().map(version).collect::<rusqlite::Result<_>>()?;
     let Some(told) = backdated(kind, &versions, attributes, from) else { return Ok(false) };
     for old in stored.iter().filter(|old| told.iter().all(|told| told.from.ms() != old.from_ms)) {
         delete_version(connection, entity, old)?;

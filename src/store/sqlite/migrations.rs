@@ -22,6 +22,7 @@ pub(super) const STEPS: &[(&str, &str)] = &[
     ("0011_create_blocks", include_str!("../../../migrations/0011_create_blocks.sql")),
     ("0012_add_container_process", include_str!("../../../migrations/0012_add_container_process.sql")),
     (CREATE_JOURNAL, include_str!("../../../migrations/0013_create_journal.sql")),
+    ("0014_create_rollups", include_str!("../../../migrations/0014_create_rollups.sql")),
 ];
 
 /// The step after which rows of samples move into the journal.

@@ -236,6 +236,7 @@ pub(super) fn targets(connection: &Connection) -> Result<Vec<TargetRecord>, Stor
             rows.next().during(OPERATION)?.map(|row| poll_record(&target, row, OPERATION)).transpose()
         };
         records.push(TargetRecord {
+            last_tick: Timestamp::from_ms(row.get(2).during(OPERATION)?),
             last_poll: newest(queries::POLL_VISITED_NEWEST)?,
             last_good: newest(queries::POLL_GOOD_NEWEST)?,
             last_failed: newest(queries::POLL_FAILED_NEWEST)?,

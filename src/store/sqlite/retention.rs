@@ -5,6 +5,7 @@ use rusqlite::{Connection, TransactionBehavior, named_params};
 use super::living::delete_unused_set;
 use super::queries;
 use super::read::{self, During};
+use super::rollup;
 use super::windows::{ENTITIES_END, block_id};
 use super::write::Writer;
 use crate::model::Timestamp;
@@ -37,10 +38,14 @@ pub(super) fn step(writer: &mut Writer, cutoffs: &Cutoffs) -> Result<Retained, S
         retained.more = retained.polls > 0;
         // What only old samples needed goes after the last of them.
         if !retained.more {
-            retained.more = delete_blocks(&transaction, cutoff).during(OPERATION)?
-                | delete_entities(&transaction, cutoff).during(OPERATION)?
-                | delete_versions(&transaction, cutoff).during(OPERATION)?;
+            retained.more = delete_blocks(&transaction, cutoff).during(OPERATION)?;
         }
+    }
+    if let Some(cutoff) = cutoffs.needed().filter(|_| !retained.more) {
+        retained.more = rollup::delete_old(&transaction, cutoff, BLOCKS_PER_STEP).during(OPERATION)?
+            | delete_entities(&transaction, cutoff).during(OPERATION)?
+            | delete_versions(&transaction, cutoff).during(OPERATION)?;
+        rollup::delete_old_chains(&transaction, cutoff).during(OPERATION)?;
     }
     if let Some(cutoff) = cutoffs.events {
         let deleted = transaction
@@ -122,6 +127,7 @@ fn delete_entities(connection: &Connection, cutoff: Timestamp) -> rusqlite::Resu
             delete_version(connection, *entity, version)?;
         }
         connection.prepare_cached(queries::BLOCKS_DELETE_OF_ENTITY)?.execute(named_params! {":entity": entity})?;
+        rollup::delete_entity(connection, *entity)?;
         connection.prepare_cached(queries::SIGHTINGS_DELETE)?.execute(named_params! {":entity": entity})?;
         connection.prepare_cached(queries::ENTITY_DELETE)?.execute(named_params! {":entity": entity})?;
     }

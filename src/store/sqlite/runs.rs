@@ -11,7 +11,14 @@ use super::queries;
 use super::read::entity_id;
 use super::samples::{One, tracks};
 use crate::model::{Run, TimeRange, Timestamp};
-use crate::store::{FetchAll, ReadAll};
+use crate::store::{Fetch, FetchAll, ReadAll};
+
+/// The run of one entity.
+pub(super) fn run(connection: &Connection, fetch: &Fetch<'_>) -> rusqlite::Result<Run> {
+    let Fetch { kind, identity, range, columns } = *fetch;
+    let all = read_all(connection, &FetchAll { kind, identities: &[identity], range, columns })?;
+    Ok(all.runs.into_iter().next().unwrap_or_else(|| Run::nothing(range)))
+}
 
 /// See [`crate::store::Store::read_all`].
 pub(super) fn read_all(connection: &Connection, fetch: &FetchAll<'_>) -> rusqlite::Result<ReadAll> {
@@ -41,7 +48,7 @@ pub(super) fn read_all(connection: &Connection, fetch: &FetchAll<'_>) -> rusqlit
     let mut runs = Vec::with_capacity(entities.len());
     for ((entity, unsealed), inside) in entities.into_iter().zip(unsealed).zip(inside) {
         runs.push(match entity {
-            Some(entity) => run(connection, &archive, entity, fetch.range, unsealed, inside, journal.no_samples(0))?,
+            Some(entity) => of_one(connection, &archive, entity, fetch.range, unsealed, inside, journal.no_samples(0))?,
             None => finished(fetch.range, inside, (false, false), None),
         });
     }
@@ -55,7 +62,7 @@ struct Unsealed {
     after: Option<One>,
 }
 
-fn run(
+fn of_one(
     connection: &Connection,
     archive: &Archive<'_>,
     entity: i64,

@@ -11,6 +11,7 @@ use super::block::{self, Damage, Holds, Layout};
 use super::piece;
 use super::queries;
 use super::read::During;
+use super::rollup;
 use crate::model::Kind;
 use crate::store::{ColumnStats, KindStats, Level, Part, Progress, Stats, StoreError};
 
@@ -20,7 +21,7 @@ const OPERATION: &str = "weigh the file";
 const BLOCKS_A_STEP: u64 = 50;
 
 /// Tables that are parts of their own, by what they are called outside.
-const TABLES: [(&str, &str); 11] = [
+const TABLES: [(&str, &str); 15] = [
     ("poll", "polls"),
     ("entity", "entities"),
     ("sighting", "entities"),
@@ -30,6 +31,10 @@ const TABLES: [(&str, &str); 11] = [
     ("target", "settings"),
     ("meta", "settings"),
     ("block_layout", "settings"),
+    ("poll_chain", "polls, rolled up"),
+    ("poll_due", "settings"),
+    ("rollup_due", "settings"),
+    ("rollup_layout", "settings"),
     ("sqlite_schema", "settings"),
     ("sqlite_sequence", "settings"),
 ];
@@ -72,6 +77,8 @@ pub(super) fn run(
         }
     }
 
+    let in_rollups = rollup::weigh(connection, &mut of_kinds).during(OPERATION)?;
+
     let mut parts: BTreeMap<String, u64> = BTreeMap::new();
     let mut add = |name: &str, bytes: u64| {
         if bytes > 0 {
@@ -84,6 +91,8 @@ pub(super) fn run(
     add("blocks", in_bodies);
     // What the tables of blocks weigh beside the blocks themselves: their rows' other columns, indexes, pages not full.
     add("blocks: keys and unused room", weights.remove("block").unwrap_or(0).saturating_sub(in_bodies));
+    add("rollups", in_rollups);
+    add("rollups: keys and unused room", weights.remove("rollup").unwrap_or(0).saturating_sub(in_rollups));
     for (table, name) in TABLES {
         add(name, weights.remove(table).unwrap_or(0));
     }
@@ -94,7 +103,7 @@ pub(super) fn run(
     // What lists the pages' owners, so that free ones can be given back.
     add("page map", file_bytes.saturating_sub(in_tables).saturating_sub(free.saturating_mul(page_bytes)));
     let has_any = |stats: &KindStats| {
-        [stats.journal, stats.small_blocks, stats.merged_blocks].iter().any(|level| level.samples > 0)
+        [stats.journal, stats.small_blocks, stats.merged_blocks, stats.rollups].iter().any(|level| level.samples > 0)
     };
     let mut parts: Vec<Part> = parts.into_iter().map(|(name, bytes)| Part { name, bytes }).collect();
     parts.sort_by_key(|part| std::cmp::Reverse(part.bytes));
@@ -208,19 +217,25 @@ impl Blocks {
 impl KindStats {
     /// Nothing yet, with the kind's columns.
     fn none(kind: &'static Kind) -> KindStats {
-        let column =
-            |stored: &str| ColumnStats { name: stored.to_owned(), block_values: 0, block_bytes: 0, journal_values: 0 };
+        let column = |stored: &str| ColumnStats {
+            name: stored.to_owned(),
+            block_values: 0,
+            block_bytes: 0,
+            journal_values: 0,
+            rollup_bytes: 0,
+        };
         KindStats {
             kind,
             journal: Level::default(),
             small_blocks: Level::default(),
             merged_blocks: Level::default(),
+            rollups: Level::default(),
             columns: kind.columns.iter().map(|known| column(known.stored)).collect(),
         }
     }
 
     /// A series by name; what is not a column of the kind stands after these.
-    fn column(&mut self, name: &str) -> &mut ColumnStats {
+    pub(super) fn column(&mut self, name: &str) -> &mut ColumnStats {
         let known = self.columns.iter().position(|column| column.name == name);
         let position = known.unwrap_or_else(|| {
             self.columns.push(ColumnStats {
@@ -228,6 +243,7 @@ impl KindStats {
                 block_values: 0,
                 block_bytes: 0,
                 journal_values: 0,
+                rollup_bytes: 0,
             });
             self.columns.len().saturating_sub(1)
         });

@@ -1,14 +1,15 @@
 //! Upkeep: what a recording needs besides appending, a small step at a time.
 //!
-//! Sealing comes first, then merging, then retention, so that the oldest is smallest before it is judged by its size. What
-//! takes time is done beside the writer, which waits for short transactions only; and the log goes into the file on a
-//! connection of its own, so that no append stops for it. Must not know: how each is done, who calls and how often.
+//! Sealing comes first, then merging, then rolling up, then retention: so that the oldest is smallest before it is judged
+//! by its size, and nothing goes that is not rolled up. What takes time is done beside the writer, which waits for short
+//! transactions only; and the log goes into the file on a connection of its own, so that no append stops for it. Must not
+//! know: how each is done, who calls and how often.
 
 use rusqlite::Connection;
 
 use super::read::During;
 use super::windows::Windows;
-use super::{Sqlite, merge, open, queries, retention, seal};
+use super::{Sqlite, merge, open, queries, retention, rollup, seal};
 use crate::model::Timestamp;
 use crate::store::{Cutoffs, Limits, StoreError, Upkeep};
 
@@ -58,21 +59,54 @@ fn step(store: &Sqlite, now: Timestamp, limits: &Limits) -> Result<Upkeep, Store
         let merged_blocks = merge.commit(&mut store.writer()?.connection)?;
         return Ok(Upkeep { merged_blocks, more: true, ..Upkeep::default() });
     }
-    let mut writer = store.writer()?;
+    if let Some(done) = roll(store, now, None)? {
+        return Ok(done);
+    }
+    if let Some(merge) =
+        store.reading("merge rollups", |connection| rollup::plan_merge(connection, store.kinds, windows, now))?
+    {
+        let merged_blocks = merge.commit(&mut store.writer()?.connection)?;
+        return Ok(Upkeep { merged_blocks, more: true, ..Upkeep::default() });
+    }
     let mut cutoffs = limits.cutoffs;
     if limits.file_bytes_max.is_some() {
         // What an earlier step began because of the size is brought to its end.
-        let begun = retention::samples_kept_from(&writer.connection).during("read since when samples are kept")?;
-        cutoffs.samples = cutoffs.samples.max(begun);
+        cutoffs.samples = cutoffs.samples.max(store.samples_kept_from()?);
     }
-    let mut retained = retention::step(&mut writer, &cutoffs)?;
+    if let Some(done) = roll(store, now, cutoffs.samples)? {
+        return Ok(done);
+    }
+    let mut retained = retention::step(&mut *store.writer()?, &cutoffs)?;
     if !retained.more
-        && let Some(samples) = cutoff_by_size(&writer.connection, windows, now, limits)?
+        && let Some(samples) = store.reading(SIZE, |connection| cutoff_by_size(connection, windows, now, limits))?
     {
-        retained = retention::step(&mut writer, &Cutoffs { samples: Some(samples), events: None })?;
+        if let Some(done) = roll(store, now, Some(samples))? {
+            return Ok(done);
+        }
+        let cutoffs = Cutoffs { samples: Some(samples), rollups: limits.cutoffs.rollups, events: None };
+        retained = retention::step(&mut *store.writer()?, &cutoffs)?;
     }
     Ok(Upkeep { polls: retained.polls, events: retained.events, more: retained.more, ..Upkeep::default() })
 }
+
+/// A step of rolling up hours, or of making chains of polls; of what is ripe, or of all that begins before a cutoff.
+fn roll(store: &Sqlite, now: Timestamp, before: Option<Timestamp>) -> Result<Option<Upkeep>, StoreError> {
+    let windows = &store.windows;
+    let mut done = Upkeep { more: true, ..Upkeep::default() };
+    let plan =
+        store.reading("roll up hours", |connection| rollup::plan(connection, store.kinds, windows, now, before))?;
+    if let Some(roll) = plan {
+        done.rollup_overdue_ms = roll.overdue_ms(now);
+        done.rolled_days = roll.commit(&mut store.writer()?.connection)?;
+        return Ok(Some(done));
+    }
+    let chains = store.reading("chain polls", |connection| rollup::plan_chains(connection, windows, now, before))?;
+    let Some(chains) = chains else { return Ok(None) };
+    chains.commit(&mut store.writer()?.connection)?;
+    Ok(Some(done))
+}
+
+const SIZE: &str = "find what makes the file too large";
 
 /// From when on to keep samples so that the file gets smaller, if it is too large: all but the oldest window. What is
 /// not settled yet stays, however large the file is.
@@ -82,19 +116,18 @@ fn cutoff_by_size(
     now: Timestamp,
     limits: &Limits,
 ) -> Result<Option<Timestamp>, StoreError> {
-    const OPERATION: &str = "find what makes the file too large";
     let Some(file_bytes_max) = limits.file_bytes_max else { return Ok(None) };
     let used: i64 = connection
         .prepare_cached(queries::BYTES_USED)
         .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
-        .during(OPERATION)?;
+        .during(SIZE)?;
     if u64::try_from(used).unwrap_or(0) <= file_bytes_max {
         return Ok(None);
     }
     let oldest: Option<i64> = connection
         .prepare_cached(queries::POLL_OLDEST)
         .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
-        .during(OPERATION)?;
+        .during(SIZE)?;
     let Some(oldest_ms) = oldest else { return Ok(None) };
     let (_, end_ms) = Windows::around(oldest_ms, windows.seal_ms);
     Ok(windows.is_ripe(end_ms, now).then(|| Timestamp::from_ms(end_ms)))

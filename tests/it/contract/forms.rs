@@ -178,7 +178,7 @@ fn a_closed_range_keeps_its_bytes_and_its_strong_tag_and_an_open_one_has_none() 
 fn samples_taken_by_retention_are_gone_with_what_is_left() {
     for (_, store) in stores() {
         store.append(&world()).unwrap();
-        let cutoffs = Cutoffs { samples: Some(Timestamp::from_ms(t("03:05:00"))), events: None };
+        let cutoffs = Cutoffs { samples: Some(Timestamp::from_ms(t("03:05:00"))), ..Cutoffs::default() };
         while store.retain(&cutoffs).unwrap().more {}
         let served = Served::over(std::sync::Arc::new(store), &TARGETS, t("04:10:00"));
         let problem = served.problem(&format!("samples/container?{WHOLE}"));
@@ -229,6 +229,15 @@ fn health_readiness_metrics_and_the_page_stand_beside_the_base() {
         }
         let page = served.get_with("/", &[]);
         assert!(page.header("content-type").unwrap().starts_with("text/html"));
+        // It reaches nothing but this recorder, and whatever it names is there.
+        assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
+        let html = page.text();
+        let links = html.split(['"']).filter(|text| text.starts_with("api/v1/") || *text == "metrics");
+        let links: BTreeSet<String> = links.map(|link| format!("/{}", link.replace("&amp;", "&"))).collect();
+        assert!(links.iter().filter(|link| link.contains("/chart/")).count() > 8, "{links:?}");
+        for link in &links {
+            assert_eq!(served.get_with(link, &[]).status, 200, "{link}");
+        }
     });
 }
 

@@ -3,7 +3,7 @@
 use super::{Damage, damage};
 
 /// Appends an unsigned LEB128.
-pub(super) fn put_varint(into: &mut Vec<u8>, mut value: u64) {
+pub(in crate::store::sqlite) fn put_varint(into: &mut Vec<u8>, mut value: u64) {
     while value > 0x7f {
         into.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
@@ -12,52 +12,52 @@ pub(super) fn put_varint(into: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Appends a signed number, small ones short.
-pub(super) fn put_zigzag(into: &mut Vec<u8>, value: i64) {
+pub(in crate::store::sqlite) fn put_zigzag(into: &mut Vec<u8>, value: i64) {
     put_varint(into, zigzag(value));
 }
 
 /// Bytes that a varint takes.
-pub(super) fn varint_bytes(value: u64) -> usize {
+pub(in crate::store::sqlite) fn varint_bytes(value: u64) -> usize {
     (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
 
-pub(super) fn zigzag(value: i64) -> u64 {
+pub(in crate::store::sqlite) fn zigzag(value: i64) -> u64 {
     (value.cast_unsigned() << 1) ^ (value >> 63).cast_unsigned()
 }
 
 /// What is left to read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bytes<'a> {
+pub(in crate::store::sqlite) struct Bytes<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Bytes<'a> {
-    pub(super) fn new(rest: &'a [u8]) -> Self {
+    pub(in crate::store::sqlite) fn new(rest: &'a [u8]) -> Self {
         Bytes { rest }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::store::sqlite) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// All that is left.
-    pub(super) fn rest(self) -> &'a [u8] {
+    pub(in crate::store::sqlite) fn rest(self) -> &'a [u8] {
         self.rest
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, Damage> {
+    pub(in crate::store::sqlite) fn byte(&mut self) -> Result<u8, Damage> {
         let Some((first, rest)) = self.rest.split_first() else { return damage("it ends too early") };
         self.rest = rest;
         Ok(*first)
     }
 
-    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], Damage> {
+    pub(in crate::store::sqlite) fn take(&mut self, length: usize) -> Result<&'a [u8], Damage> {
         let Some((taken, rest)) = self.rest.split_at_checked(length) else { return damage("it ends too early") };
         self.rest = rest;
         Ok(taken)
     }
 
-    pub(super) fn varint(&mut self) -> Result<u64, Damage> {
+    pub(in crate::store::sqlite) fn varint(&mut self) -> Result<u64, Damage> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -73,13 +73,13 @@ impl<'a> Bytes<'a> {
         damage("a number has more than 64 bits")
     }
 
-    pub(super) fn zigzag(&mut self) -> Result<i64, Damage> {
+    pub(in crate::store::sqlite) fn zigzag(&mut self) -> Result<i64, Damage> {
         let value = self.varint()?;
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 
     /// A varint that counts something in memory.
-    pub(super) fn length(&mut self) -> Result<usize, Damage> {
+    pub(in crate::store::sqlite) fn length(&mut self) -> Result<usize, Damage> {
         usize::try_from(self.varint()?).map_err(|_| Damage("a length does not fit this machine".to_owned()))
     }
 }

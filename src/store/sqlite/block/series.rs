@@ -61,7 +61,7 @@ const LEVEL: usize = 8;
 const PACKED_AT_ONCE: usize = 256;
 
 /// Writes series, all of one block.
-pub(super) struct Packer {
+pub(in crate::store::sqlite) struct Packer {
     compressor: FileCompressor,
     header: Vec<u8>,
     steps: Vec<i64>,
@@ -69,18 +69,18 @@ pub(super) struct Packer {
 }
 
 impl Packer {
-    pub(super) fn new() -> Result<Packer, Damage> {
+    pub(in crate::store::sqlite) fn new() -> Result<Packer, Damage> {
         let compressor = FileCompressor::default();
         let header = compressor.write_header(Vec::new()).map_err(|error| Damage(error.to_string()))?;
         Ok(Packer { compressor, header, steps: Vec::new(), dense: Vec::new() })
     }
 
     /// What a reader of the packed series needs first.
-    pub(super) fn header(&self) -> &[u8] {
+    pub(in crate::store::sqlite) fn header(&self) -> &[u8] {
         &self.header
     }
 
-    pub(super) fn put_int_options(&mut self, into: &mut Vec<u8>, values: &[Option<i64>]) {
+    pub(in crate::store::sqlite) fn put_int_options(&mut self, into: &mut Vec<u8>, values: &[Option<i64>]) {
         let mut dense = std::mem::take(&mut self.dense);
         dense.clear();
         dense.extend(values.iter().flatten());
@@ -90,14 +90,14 @@ impl Packer {
         self.dense = dense;
     }
 
-    pub(super) fn put_ints(&mut self, into: &mut Vec<u8>, values: &[i64]) {
+    pub(in crate::store::sqlite) fn put_ints(&mut self, into: &mut Vec<u8>, values: &[i64]) {
         let form_at = into.len();
         into.push(0);
         let form = self.put_dense(into, values);
         set_form(into, form_at, form);
     }
 
-    pub(super) fn put_float_options(&mut self, into: &mut Vec<u8>, values: &[Option<f64>]) {
+    pub(in crate::store::sqlite) fn put_float_options(&mut self, into: &mut Vec<u8>, values: &[Option<f64>]) {
         let dense: Vec<f64> = values.iter().flatten().copied().collect();
         let bits: Vec<i64> = dense.iter().map(|value| value.to_bits().cast_signed()).collect();
         let form_at = put_runs(into, values.iter().map(Option::is_some), dense.len());
@@ -253,19 +253,19 @@ fn divisor_of(steps: &[i64]) -> i64 {
 }
 
 /// Reads series, all of one block.
-pub(super) struct Unpacker {
+pub(in crate::store::sqlite) struct Unpacker {
     decompressor: FileDecompressor,
 }
 
 impl Unpacker {
-    pub(super) fn new(header: &[u8]) -> Result<Unpacker, Damage> {
+    pub(in crate::store::sqlite) fn new(header: &[u8]) -> Result<Unpacker, Damage> {
         match FileDecompressor::new(header) {
             Ok((decompressor, _)) => Ok(Unpacker { decompressor }),
             Err(error) => damage(error.to_string()),
         }
     }
 
-    pub(super) fn ints(&self, series: &[u8], count: usize) -> Result<Vec<i64>, Damage> {
+    pub(in crate::store::sqlite) fn ints(&self, series: &[u8], count: usize) -> Result<Vec<i64>, Damage> {
         let mut bytes = Bytes::new(series);
         let form = bytes.byte()?;
         if form & WITH_NULLS != 0 || form == NOTHING {
@@ -274,13 +274,21 @@ impl Unpacker {
         self.dense(form, bytes, count, count)
     }
 
-    pub(super) fn int_options(&self, series: &[u8], count: usize) -> Result<Vec<Option<i64>>, Damage> {
+    pub(in crate::store::sqlite) fn int_options(
+        &self,
+        series: &[u8],
+        count: usize,
+    ) -> Result<Vec<Option<i64>>, Damage> {
         let mut bytes = Bytes::new(series);
         let form = bytes.byte()?;
         options(form, bytes, count, |form, rest, there| self.dense(form, rest, there, there))
     }
 
-    pub(super) fn float_options(&self, series: &[u8], count: usize) -> Result<Vec<Option<f64>>, Damage> {
+    pub(in crate::store::sqlite) fn float_options(
+        &self,
+        series: &[u8],
+        count: usize,
+    ) -> Result<Vec<Option<f64>>, Damage> {
         let mut bytes = Bytes::new(series);
         let form = bytes.byte()?;
         options(form, bytes, count, |form, rest, there| match form {

@@ -21,6 +21,7 @@ const LANDED: &[(&str, i64)] = &[
     ("0011_create_blocks", 6564519878136617954),
     ("0012_add_container_process", -4918076807241697823),
     ("0013_create_journal", 7394123499202413922),
+    ("0014_create_rollups", -4873698893103331772),
 ];
 
 fn fixture(name: &str) -> std::path::PathBuf {
@@ -136,6 +137,14 @@ fn each_step_keeps_what_is_there_and_adds_its_tables() {
                     VALUES (1, 1, 60000, 10, 10, 1, 1, 1, 0, 1, x'00')"
                 }
                 "block_layout" => "(columns) VALUES ('i a')",
+                "rollup" => {
+                    "(id, entity, end_ms, until_ms, first_ms, last_ms, is_merged, layout, body)
+                    VALUES (1, 1, 60000, 60000, 10, 10, 0, 1, x'00')"
+                }
+                "rollup_layout" => "(fields) VALUES ('a')",
+                "rollup_due" => "VALUES (2, 0, 86400000)",
+                "poll_due" => "VALUES (2, 0, 86400000)",
+                "poll_chain" => "VALUES (1, 0, 0, 'ok', 10, 11, 10000, 10, 11, 10000)",
                 _ => "(poll, entity, at_ms) VALUES (1, 1, 10)",
             };
             connection.execute(&format!("INSERT INTO {table} {row}"), []).unwrap();

@@ -155,13 +155,15 @@ fn samples_that_were_sealed_go_with_their_polls_and_give_their_space_back() {
     told.upkeep(&Limits::default());
     let bytes = told.sqlite.size().file_bytes;
     for hours in [1, 5, 23, 24, 26, 47, 49] {
-        let cutoffs = Cutoffs { samples: Some(Timestamp::from_ms(START_MS + hours * HOUR_MS + 61_234)), events: None };
+        let samples = Some(Timestamp::from_ms(START_MS + hours * HOUR_MS + 61_234));
+        let cutoffs = Cutoffs { samples, rollups: samples, events: None };
         while told.memory.retain(&cutoffs).unwrap().more {}
         told.upkeep(&Limits { cutoffs, file_bytes_max: None });
         told.assert_same();
         assert_eq!(told.memory.samples_kept_from().unwrap(), told.sqlite.samples_kept_from().unwrap());
     }
-    let cutoffs = Cutoffs { samples: Some(Timestamp::from_ms(START_MS + 60 * HOUR_MS)), events: None };
+    let samples = Some(Timestamp::from_ms(START_MS + 60 * HOUR_MS));
+    let cutoffs = Cutoffs { samples, rollups: samples, events: None };
     while told.memory.retain(&cutoffs).unwrap().more {}
     told.upkeep(&Limits { cutoffs, file_bytes_max: None });
     assert_eq!((told.blocks(), told.count("SELECT count(*) FROM poll")), (0, 0));

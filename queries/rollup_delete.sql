@@ -1,0 +1,2 @@
+-- Deletes a rollup.
+DELETE FROM rollup WHERE id = :id;

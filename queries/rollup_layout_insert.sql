@@ -1,0 +1,2 @@
+-- Keeps a rollup's layout.
+INSERT INTO rollup_layout (fields) VALUES (:fields) RETURNING id;

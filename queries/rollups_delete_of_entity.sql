@@ -1,0 +1,2 @@
+-- Deletes all rollups of an entity.
+DELETE FROM rollup WHERE entity = :entity;

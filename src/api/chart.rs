@@ -1,0 +1,67 @@
+//! `/chart/{kind}.svg`: the buckets of `/range/{kind}`, drawn.
+//!
+//! Must not know: how buckets are filled, how lines are drawn.
+
+use std::sync::Arc;
+
+use warp::reply::Response;
+
+use super::body::{Ending, Failure, Output};
+use super::freshness::{Asked, mark, not_modified};
+use super::openapi::SVG;
+use super::problem::Problem;
+use super::routes::{Ask, file_name};
+use crate::answer;
+use crate::model::Kind;
+use crate::model::time::duration_ms;
+use crate::query::request::ChartRequest;
+use crate::render::chart::{self, ChartError};
+
+/// Answers with a picture.
+pub(crate) async fn chart(ask: &Ask, kind: &'static Kind) -> Result<Response, Problem> {
+    let context = &ask.context;
+    let interval_ms = duration_ms(context.live.shortest_interval(kind.name));
+    let request = ChartRequest::parse(kind, &ask.pairs, context.clock.now(), interval_ms)?;
+    let kept_from = context.read(|store| store.samples_kept_from()).await?;
+    let mut asked = ask.asked.clone();
+    asked.push(("step".to_owned(), request.range.step.label()));
+    let etag = Asked {
+        route: "chart",
+        kind,
+        range: request.range.range,
+        request: &asked,
+        kept_from,
+        format: ask.format,
+        encoding: ask.encoding,
+    }
+    .entity_tag(context);
+    if let Some(response) = not_modified(&ask.headers, etag.as_deref()) {
+        return Ok(response);
+    }
+    let disposition = format!("inline; filename=\"{}.svg\"", file_name(kind.name, request.range.range));
+    let context = Arc::clone(context);
+    let producer = move |out: &mut Output| -> Result<Ending, Failure> {
+        let frame = answer::range(&context.store, &request.range, &out.stop()).map_err(Problem::from)?;
+        let document = chart::svg(&frame, request.size).map_err(Problem::from)?;
+        std::io::Write::write_all(out, document.as_bytes())?;
+        Ok(Ending::default())
+    };
+    let mut response = ask.deliver(SVG, Some(disposition), false, producer).await?;
+    mark(&mut response, etag.as_deref());
+    Ok(response)
+}
+
+impl From<ChartError> for Problem {
+    fn from(error: ChartError) -> Self {
+        match error {
+            ChartError::TooManySeries(_) => {
+                Problem::parameter("top", format!("{error}: ask for top=10, group_by=host or a narrower filter"))
+            }
+            ChartError::TooManyFields(_) => Problem::parameter("fields", format!("{error}: name those that are meant")),
+            ChartError::Draw(cause) => {
+                tracing::error!(error = %cause, "a picture could not be drawn");
+                Problem::internal()
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Hours to accumulators: the fold of requests that are answered by the hour.
+//!
+//! Must not know: whether hours were kept or are made from samples just now; the store.
+
+use crate::model::{EntityRecord, Hours, Presence, Run, Timestamp};
+use crate::query::request::{Agg, Resolution};
+use crate::query::seen::Seen;
+use crate::rollup::{Roller, field_named};
+
+use super::{Evaluation, Pass, VersionCursor};
+
+/// What hours must hold for an evaluation.
+#[derive(Debug, Clone)]
+pub struct HourNeeds {
+    /// Fields, each once.
+    pub fields: Vec<usize>,
+    /// For each field of the evaluation its place among them; nothing for number attributes.
+    places: Vec<Option<usize>>,
+    /// Whether counts of values by bin are needed.
+    pub with_bins: bool,
+    /// Whether it matters when the entity was there.
+    pub with_stays: bool,
+}
+
+impl HourNeeds {
+    /// What makes such hours from samples.
+    pub fn roller(&self, kind: &'static crate::model::Kind) -> Roller {
+        Roller::new(kind, &self.fields, self.with_bins)
+    }
+}
+
+impl Evaluation<'_> {
+    /// Whether it takes hours rather than runs.
+    pub fn is_by_hours(&self) -> bool {
+        self.request.resolution == Resolution::Hours
+    }
+
+    /// What hours must hold.
+    pub fn hour_needs(&self) -> HourNeeds {
+        let mut fields = Vec::new();
+        let places = self.names.iter().map(|name| {
+            let field = field_named(self.request.kind, name)?;
+            Some(fields.iter().position(|known| *known == field).unwrap_or_else(|| {
+                fields.push(field);
+                fields.len() - 1
+            }))
+        });
+        let places = places.collect();
+        let with_bins = self.fields.iter().any(|field| matches!(field.agg, Agg::Percentile(_)));
+        HourNeeds { fields, places, with_bins, with_stays: self.request.group_by.is_some() }
+    }
+
+    /// Takes hours of a pass. They come in time order and do not overlap.
+    pub fn fold_hours(&self, entity: &EntityRecord, pass: &mut Pass, needs: &HourNeeds, hours: &Hours) {
+        let Pass { takes, member, .. } = pass;
+        let mut versions = VersionCursor::new(&entity.versions, takes);
+        let mut cells = Vec::with_capacity(needs.places.len());
+        for (index, row) in hours.rows.iter().enumerate() {
+            let (taken, attributes) = versions.at(row.version);
+            if !taken {
+                continue;
+            }
+            cells.clear();
+            cells.extend(needs.places.iter().map(|place| hours.cells.get((*place)?)?.get(index)));
+            let bucket = self.bucket_of(row.start);
+            member.take_hour(&self.fields, bucket, row, &cells, attributes);
+        }
+        if !needs.with_stays {
+            return;
+        }
+        let mut versions = VersionCursor::new(&entity.versions, takes);
+        for stay in hours.stays.iter().chain(&hours.after) {
+            let (taken, _) = versions.at(stay.version);
+            let presence = if taken { stay.presence } else { Presence::Gone };
+            member.note_stay(self.edges, (stay.from, stay.to), presence);
+            member.last_stay = member.last_stay.max(Some(stay.to));
+        }
+    }
+
+    /// Up to when it is told how the entity of a pass was there.
+    pub fn told_until(&self, pass: &Pass) -> Option<Timestamp> {
+        pass.member.noted_until
+    }
+
+    /// Takes the time after the last sample there is, in the range of a run that came last: the entity is gone if its
+    /// target was seen again without it.
+    pub fn fold_after_last(&self, pass: &mut Pass, run: &Run, seen: &Seen) {
+        if run.has_after {
+            return;
+        }
+        // Where samples are gone, the hours say when the last one was.
+        let last = run.at.last().copied().or(pass.member.last_stay);
+        let from = last.or(self.told_until(pass)).unwrap_or(self.request.range.start());
+        let gone = last.is_none_or(|last| seen.last_good_started().is_some_and(|good| good > last));
+        let presence = if gone { Presence::Gone } else { Presence::Seen };
+        pass.member.note_stay(self.edges, (from, run.range.end()), presence);
+    }
+}

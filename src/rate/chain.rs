@@ -1,0 +1,49 @@
+//! When ticks of a target follow each other without a break: good ones cover the time between, failed ones are one gap.
+//!
+//! Must not know: where polls come from, what is made of chains.
+
+use crate::model::{PollChain, PollLink, PollRecord};
+
+use super::HOLE_INTERVALS;
+
+/// Failed polls are repeated at least this often (a minute, or six intervals if longer); a longer silence means that
+/// nobody polled.
+const SILENCE_MS: i64 = 90_000;
+const SILENCE_INTERVALS: i64 = 9;
+
+/// The longest time between two good polls of this interval, that is covered by them.
+pub fn reach_ms(interval_ms: i64) -> i64 {
+    interval_ms.saturating_mul(HOLE_INTERVALS)
+}
+
+/// The longest time before a tick of this interval in which somebody polled.
+pub fn silence_ms(interval_ms: i64) -> i64 {
+    SILENCE_MS.max(interval_ms.saturating_mul(SILENCE_INTERVALS))
+}
+
+/// Makes chains of ticks in their order.
+pub fn chains<'a>(ticks: impl Iterator<Item = &'a PollRecord>) -> Vec<PollChain> {
+    let mut chains: Vec<PollChain> = Vec::new();
+    for tick in ticks {
+        let link =
+            PollLink { started: tick.poll.started, seen_until: tick.seen_until, interval_ms: tick.poll.interval_ms };
+        match chains.last_mut() {
+            Some(chain) if goes_on(chain, tick) => {
+                chain.last = PollLink { seen_until: chain.last.seen_until.max(link.seen_until), ..link };
+            }
+            _ => chains.push(PollChain { outcome: tick.poll.outcome, first: link, last: link }),
+        }
+    }
+    chains
+}
+
+fn goes_on(chain: &PollChain, tick: &PollRecord) -> bool {
+    let interval_ms = tick.poll.interval_ms;
+    if chain.outcome.is_good() {
+        tick.poll.outcome.is_good() && tick.seen_until.ms_since(chain.last.seen_until) <= reach_ms(interval_ms)
+    } else {
+        // The gap that the first of them ends may be a silence, so that a second begins another.
+        let silence_ms = silence_ms(interval_ms);
+        tick.poll.outcome == chain.outcome && tick.poll.started.ms_since(chain.last.started) <= silence_ms
+    }
+}
