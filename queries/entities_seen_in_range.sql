@@ -1,7 +1,9 @@
--- Entities of a kind that any target saw in [from, until), after an identity, in identity order.
+-- Entities of a kind that any target saw in [from, until), after an identity, in identity order; where a text is given, only
+-- those whose identity holds it.
 SELECT entity.id, entity.identity, entity.ended_ms
 FROM entity
 WHERE entity.kind = :kind AND entity.identity >= coalesce(:after, x'') AND entity.identity IS NOT :after
+    AND (:part IS NULL OR instr(entity.identity, :part) > 0)
     AND EXISTS (
         SELECT 1
         FROM sighting
@@ -18,5 +20,4 @@ WHERE entity.kind = :kind AND entity.identity >= coalesce(:after, x'') AND entit
     AND EXISTS (
         SELECT 1 FROM sighting WHERE sighting.entity = entity.id AND sighting.seen_from_ms < :until_ms
     )
-ORDER BY entity.identity
-LIMIT :limit;
+ORDER BY entity.identity;

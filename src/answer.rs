@@ -3,22 +3,21 @@
 //! Each function takes a checked request and a store, and gives the answer or its rows. All block. Shared by the
 //! API and the command line; must not know either, nor rusqlite.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::model::{Attributes, EntityRecord, Identity, Kind, Run, TargetName, TimeRange, Timestamp};
+use crate::model::{Attributes, EntityRecord, Identity, Kind, TargetName, TimeRange, Timestamp};
 use crate::query::certificate::Certificate;
 use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, TooMany};
 use crate::query::explain::Plan;
 use crate::query::filter::Filter;
-use crate::query::frame::{Frame, Gap};
-use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, Resolution, SamplesRequest};
-use crate::query::samples::{SampleReader, SampleRow};
+use crate::query::frame::{Frame, Gap, Series};
+use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, Resolution};
 use crate::query::seen::Seen;
-use crate::store::{EntityQuery, EventQuery, EventRecord, Store, StoreError};
+use crate::store::{EntityQuery, EventQuery, EventRecord, Store, StoreError, Work};
 
 mod certificate;
 mod diff;
@@ -26,6 +25,7 @@ mod explain;
 mod hours;
 mod planning;
 mod reading;
+mod samples;
 mod seen;
 mod snapshot;
 #[cfg(test)]
@@ -35,7 +35,10 @@ pub use diff::diff;
 pub use explain::explain;
 use hours::HourPass;
 pub use planning::{capacity, headroom};
-pub use reading::{Entities, Reading};
+pub use reading::{Entities, Reading, Readings};
+pub use samples::{SamplesEnd, check_samples, samples};
+
+use reading::Together;
 pub use snapshot::AsOf;
 
 /// A run is at most a day, so that one entity's columns fit a few megabytes whatever the range.
@@ -48,6 +51,9 @@ const STRETCH_REACH_MS: i64 = 86_400_000;
 /// How near a range an entity must have been seen for the gaps of its target to matter: who asks about an outage
 /// asks within a day of it.
 const TARGETS_REACH_MS: i64 = 86_400_000;
+/// Bytes that an entity's numbers of one bucket and field take while they are gathered.
+const SLOT_BYTES: usize = 128;
+
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum AnswerError {
@@ -108,29 +114,33 @@ pub fn range_with_plan(store: &Store, request: &RangeRequest, stop: &Stop) -> Re
     let mut reader = RangeReader { store, stop, request, kept_from, seen: HashMap::new(), plan: Plan::default() };
     let Some(top) = &request.top else {
         let mut evaluation = Evaluation::new(request, None);
-        reader.fold_all(&mut evaluation, |_| true, |_, _| {})?;
+        reader.fold_all(&mut evaluation, |_, _| {})?;
         let gaps = reader.gaps()?;
         return Ok((evaluate::frame(request, evaluation.finish(None), gaps), reader.plan));
     };
     let whole = [request.range.start(), request.range.end()];
     let mut ranking = Evaluation::ranking(request, &top.by, &whole);
     let mut identities: HashMap<SeriesKey, Vec<Identity>> = HashMap::new();
-    reader.fold_all(
-        &mut ranking,
-        |_| true,
-        |key, entity| {
-            identities.entry(key).or_default().push(entity.identity.clone());
-        },
-    )?;
-    let keep = evaluate::largest(ranking.finish(None), top.count);
-    let entities: HashSet<&Identity> = keep.iter().filter_map(|key| identities.get(key)).flatten().collect();
-    let mut evaluation = Evaluation::new(request, Some(&keep));
-    reader.fold_all(&mut evaluation, |entity| entities.contains(&entity.identity), |_, _| {})?;
+    reader.fold_all(&mut ranking, |key, entity| {
+        identities.entry(key).or_default().push(entity.identity.clone());
+    })?;
+    let ranked = ranking.finish(None);
+    let keep = evaluate::largest(&ranked, top.count);
+    // One bucket of the field that ranks is there already.
+    let series = if request.edges == whole && request.fields == [top.by.clone()] {
+        let mut ranked: HashMap<SeriesKey, Series> = ranked.into_iter().collect();
+        keep.iter().filter_map(|key| ranked.remove_entry(key)).collect()
+    } else {
+        let members: BTreeSet<&Identity> = keep.iter().filter_map(|key| identities.get(key)).flatten().collect();
+        let mut evaluation = Evaluation::new(request, Some(&keep));
+        reader.fold_those(&mut evaluation, members)?;
+        evaluation.finish(Some(&keep))
+    };
     let gaps = reader.gaps()?;
-    Ok((evaluate::frame(request, evaluation.finish(Some(&keep)), gaps), reader.plan))
+    Ok((evaluate::frame(request, series, gaps), reader.plan))
 }
 
-/// Reads what a range request needs, entity by entity.
+/// Reads what a range request needs, some entities at a time.
 struct RangeReader<'a> {
     store: &'a Store,
     stop: &'a Stop,
@@ -141,65 +151,111 @@ struct RangeReader<'a> {
 }
 
 impl RangeReader<'_> {
+    /// The time in which an entity must have been seen to have something in the range.
+    fn reach(&self) -> TimeRange {
+        let range = self.request.range;
+        TimeRange::new(range.start(), range.end().plus_ms(STRETCH_REACH_MS)).unwrap_or(range)
+    }
+
     fn fold_all(
         &mut self,
         evaluation: &mut Evaluation<'_>,
-        wanted: impl Fn(&EntityRecord) -> bool,
         mut note: impl FnMut(SeriesKey, &EntityRecord),
     ) -> Result<(), AnswerError> {
-        let range = self.request.range;
-        let reach = TimeRange::new(range.start(), range.end().plus_ms(STRETCH_REACH_MS)).unwrap_or(range);
-        for_each_entity(self.store, self.request.kind, &self.request.filter, reach, None, |entity| {
-            if !wanted(entity) {
-                return Ok(ControlFlow::Continue(()));
-            }
-            self.plan.entities = self.plan.entities.saturating_add(1);
-            for pass in evaluation.passes(entity) {
-                if let Some(key) = self.fold_pass(evaluation, entity, &pass)? {
-                    note(key, entity);
-                }
+        let mut together = self.together(evaluation);
+        let mut batch = Vec::new();
+        for_each_entity(self.store, self.request.kind, &self.request.filter, self.reach(), None, |entity| {
+            batch.push(entity.clone());
+            if batch.len() >= together.count() {
+                self.fold(evaluation, std::mem::take(&mut batch), &mut together, &mut note)?;
             }
             Ok(ControlFlow::Continue(()))
-        })
+        })?;
+        self.fold(evaluation, batch, &mut together, &mut note)
     }
 
-    fn fold_pass(
+    fn fold_those(
         &mut self,
         evaluation: &mut Evaluation<'_>,
-        entity: &EntityRecord,
-        pass: &Pass,
-    ) -> Result<Option<SeriesKey>, AnswerError> {
-        let seen = match self.request.group_by {
-            Some(_) => Some(self.seen(&entity.target)?),
-            None => None,
-        };
-        if evaluation.is_by_hours() {
-            let needs = evaluation.hour_needs();
-            // What hours do not hold is made from samples for as long as there are any.
-            let rolled_until = self.kept_from.or(Some(Timestamp::MIN)).filter(|_| !self.request.are_fields_held());
-            let roller = needs.roller(self.request.kind);
-            self.fold_hours(
-                evaluation,
-                &HourPass { entity, pass, seen: seen.as_deref(), needs, roller, rolled_until },
-            )?;
-            return Ok(evaluation.end_pass(entity, pass, seen.as_deref())?);
+        identities: BTreeSet<&Identity>,
+    ) -> Result<(), AnswerError> {
+        let mut together = self.together(evaluation);
+        let mut batch = Vec::new();
+        for identity in identities {
+            batch.extend(self.store.entity(self.request.kind, identity, self.reach())?);
+            if batch.len() >= together.count() {
+                self.fold(evaluation, std::mem::take(&mut batch), &mut together, &mut |_, _| {})?;
+            }
         }
-        let columns = evaluation.columns().to_vec();
-        let runs = Runs {
-            store: self.store,
-            kind: self.request.kind,
-            identity: &entity.identity,
-            columns: &columns,
-            stop: self.stop,
-        };
-        let plan = &mut self.plan;
-        let _whole = runs.each(self.request.range, |run| {
-            plan.runs = plan.runs.saturating_add(1);
-            plan.samples = plan.samples.saturating_add(u64::try_from(run.len()).unwrap_or(u64::MAX));
-            evaluation.fold(entity, pass, run, seen.as_deref());
-            ControlFlow::Continue(())
-        })?;
-        Ok(evaluation.end_pass(entity, pass, seen.as_deref())?)
+        self.fold(evaluation, batch, &mut together, &mut |_, _| {})
+    }
+
+    fn together(&self, evaluation: &Evaluation<'_>) -> Together {
+        Together::of(self.request.range, evaluation.columns().len(), evaluation.slots().saturating_mul(SLOT_BYTES))
+    }
+
+    fn fold(
+        &mut self,
+        evaluation: &mut Evaluation<'_>,
+        entities: Vec<EntityRecord>,
+        together: &mut Together,
+        note: &mut impl FnMut(SeriesKey, &EntityRecord),
+    ) -> Result<(), AnswerError> {
+        let mut members: Vec<Member> = Vec::with_capacity(entities.len());
+        for entity in entities {
+            self.plan.entities = self.plan.entities.saturating_add(1);
+            let passes = evaluation.passes(&entity);
+            if passes.is_empty() {
+                continue;
+            }
+            let seen = match self.request.group_by {
+                Some(_) => Some(self.seen(&entity.target)?),
+                None => None,
+            };
+            members.push((entity, passes, seen));
+        }
+        if evaluation.is_by_hours() {
+            self.fold_by_hours(evaluation, &mut members)?;
+            return end_all(evaluation, members, note);
+        }
+        let identities = members.iter().map(|(entity, ..)| entity.identity.clone());
+        let mut readings = Readings::of(self.request.kind, identities, self.request.range);
+        loop {
+            let runs = readings.next(self.store, evaluation.columns(), self.stop)?;
+            if runs.is_empty() {
+                break;
+            }
+            together.learn(runs.iter().map(|(_, run)| run));
+            for (place, run) in &runs {
+                self.plan.runs = self.plan.runs.saturating_add(1);
+                self.plan.samples = self.plan.samples.saturating_add(u64::try_from(run.len()).unwrap_or(u64::MAX));
+                let Some((entity, passes, seen)) = members.get_mut(*place) else { continue };
+                passes.iter_mut().for_each(|pass| evaluation.fold(entity, pass, run, seen.as_deref()));
+            }
+        }
+        self.note_work(readings.work());
+        end_all(evaluation, members, note)
+    }
+
+    fn fold_by_hours(&mut self, evaluation: &Evaluation<'_>, members: &mut [Member]) -> Result<(), AnswerError> {
+        let needs = evaluation.hour_needs();
+        let roller = needs.roller(self.request.kind);
+        // What hours do not hold is made from samples for as long as there are any.
+        let rolled_until = self.kept_from.or(Some(Timestamp::MIN)).filter(|_| !self.request.are_fields_held());
+        for (entity, passes, seen) in members {
+            for pass in passes {
+                let seen = seen.as_deref();
+                let mut this = HourPass { entity, pass, seen, needs: &needs, roller: &roller, rolled_until };
+                self.fold_hours(evaluation, &mut this)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn note_work(&mut self, work: Work) {
+        self.plan.blocks = self.plan.blocks.saturating_add(work.blocks);
+        self.plan.pieces = self.plan.pieces.saturating_add(work.pieces);
+        self.plan.bytes = self.plan.bytes.saturating_add(work.bytes);
     }
 
     fn seen(&mut self, target: &TargetName) -> Result<Arc<Seen>, AnswerError> {
@@ -238,30 +294,22 @@ impl RangeReader<'_> {
     }
 }
 
-/// One entity's samples in a range of any length, as runs of at most a day.
-struct Runs<'a> {
-    store: &'a Store,
-    kind: &'static Kind,
-    identity: &'a Identity,
-    columns: &'a [usize],
-    stop: &'a Stop,
-}
+/// An entity with its passes, and when its target was seen.
+type Member = (EntityRecord, Vec<Pass>, Option<Arc<Seen>>);
 
-impl Runs<'_> {
-    /// Gives the runs of a range in time order, together all of it.
-    fn each(
-        &self,
-        range: TimeRange,
-        mut take: impl FnMut(&Run) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, AnswerError> {
-        let mut runs = Reading::of(self.kind, self.identity.clone(), range);
-        while let Some(run) = runs.next(self.store, self.columns, self.stop)? {
-            if take(&run).is_break() {
-                return Ok(ControlFlow::Break(()));
+fn end_all(
+    evaluation: &mut Evaluation<'_>,
+    members: Vec<Member>,
+    note: &mut impl FnMut(SeriesKey, &EntityRecord),
+) -> Result<(), AnswerError> {
+    for (entity, passes, seen) in members {
+        for pass in passes {
+            if let Some(key) = evaluation.end_pass(&entity, pass, seen.as_deref())? {
+                note(key, &entity);
             }
         }
-        Ok(ControlFlow::Continue(()))
     }
+    Ok(())
 }
 
 /// Calls `each` for every entity seen in a range, in identity order, from `from` on (inclusive); for one alone where the
@@ -291,72 +339,13 @@ fn for_each_entity(
     {
         return Ok(());
     }
-    let mut entities = Entities::after(kind, seen_in, from.cloned());
+    let mut entities = Entities::after(kind, seen_in, from.cloned()).with(filter.keys(kind));
     while let Some(entity) = entities.next(store)? {
         if each(&entity)?.is_break() {
             return Ok(());
         }
     }
     Ok(())
-}
-
-/// How a stream of samples ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SamplesEnd {
-    /// Rows given.
-    pub rows: u64,
-    /// The last row given, where the limit cut the stream and more rows follow.
-    pub next: Option<(Identity, Timestamp)>,
-}
-
-/// Whether a samples request can be answered whole: not where retention has taken part of its range.
-pub fn check_samples(store: &Store, request: &SamplesRequest) -> Result<(), AnswerError> {
-    match store.samples_kept_from()? {
-        Some(kept_from) if request.range.start() < kept_from => Err(AnswerError::Gone { kept_from }),
-        _ => Ok(()),
-    }
-}
-
-/// The samples of a range as recorded, with what is derived from them: rows by identity, then time.
-pub fn samples(
-    store: &Store,
-    request: &SamplesRequest,
-    stop: &Stop,
-    emit: &mut dyn FnMut(SampleRow<'_>) -> ControlFlow<()>,
-) -> Result<SamplesEnd, AnswerError> {
-    check_samples(store, request)?;
-    let kind = request.kind;
-    let reader = SampleReader::new(kind);
-    let mut rows = 0u64;
-    let mut last: Option<(Identity, Timestamp)> = None;
-    let mut is_cut = false;
-    let limit = request.limit.map(|limit| u64::try_from(limit).unwrap_or(u64::MAX));
-    let from = request.cursor.as_ref().map(|(identity, _)| identity);
-    for_each_entity(store, kind, &request.filter, request.range, from, |entity| {
-        let may_pass =
-            entity.versions.iter().any(|version| request.filter.matches(kind, &entity.identity, &version.attributes));
-        if !may_pass {
-            return Ok(ControlFlow::Continue(()));
-        }
-        let after = request.cursor.as_ref().filter(|(identity, _)| *identity == entity.identity).map(|(_, at)| *at);
-        let from = after.map_or(request.range.start(), |after| request.range.start().max(after));
-        let Some(range) = TimeRange::new(from, request.range.end()) else { return Ok(ControlFlow::Continue(())) };
-        let runs = Runs { store, kind, identity: &entity.identity, columns: reader.columns(), stop };
-        runs.each(range, |run| {
-            reader.rows(kind, entity, run, &request.filter, after, &mut |row| {
-                if limit.is_some_and(|limit| rows >= limit) {
-                    is_cut = true;
-                    return ControlFlow::Break(());
-                }
-                if limit.is_some() {
-                    last = Some((row.identity.clone(), row.at));
-                }
-                rows += 1;
-                emit(row)
-            })
-        })
-    })?;
-    Ok(SamplesEnd { rows, next: last.filter(|_| is_cut) })
 }
 
 /// A page of entities.

@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod chart;
 pub mod csv;
 pub mod diff;
+mod digits;
 pub mod explain;
 pub mod json;
 pub mod openmetrics;

@@ -32,18 +32,19 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::model::{
-    EntityRecord, Event, Hours, Identity, Kind, PollChain, PollRecord, Run, Severity, Snapshot, TargetName, TimeRange,
-    Timestamp,
+    EntityRecord, Event, Identity, Kind, PollRecord, Run, Severity, Snapshot, TargetName, TimeRange, Timestamp,
 };
 
 #[cfg(test)]
 mod conformance;
+mod fetch;
 pub mod figures;
 pub mod foreign;
 mod learnt;
 pub mod memory;
 pub mod sqlite;
 
+pub use fetch::{Chains, Fetch, FetchAll, HoursFetch, ReadAll, Rolled, Work};
 pub use figures::{CheckReport, ColumnStats, Compacted, KindStats, Level, Part, Progress, Stats};
 pub use foreign::{ForeignSample, Import, Imported};
 
@@ -87,6 +88,11 @@ pub(crate) fn wants_event(query: &EventQuery, event: &Event) -> bool {
         && query.kind.is_none_or(|kind| event.kind == Some(kind.name))
 }
 
+/// Whether an identity has these parts, where they are given.
+fn has_keys(identity: &Identity, keys: &[Option<String>]) -> bool {
+    keys.iter().enumerate().all(|(index, key)| key.as_deref().is_none_or(|key| identity.part(index) == key))
+}
+
 /// 128 bits that nobody else draws, as hexadecimal digits.
 pub(crate) fn drawn_id() -> String {
     use std::hash::{BuildHasher, RandomState};
@@ -103,56 +109,6 @@ pub enum Store {
     Memory(memory::Memory),
     /// One SQLite file.
     Sqlite(sqlite::Sqlite),
-}
-
-/// What to read of one entity.
-#[derive(Debug, Clone)]
-pub struct Fetch<'a> {
-    /// Its kind.
-    pub kind: &'static Kind,
-    /// Which one.
-    pub identity: &'a Identity,
-    /// The time asked for; the neighbours come along.
-    pub range: TimeRange,
-    /// Positions in `kind.columns`, in the order wanted.
-    pub columns: &'a [usize],
-}
-
-/// What to read of one entity's rolled-up hours.
-#[derive(Debug, Clone)]
-pub struct HoursFetch<'a> {
-    /// Its kind.
-    pub kind: &'static Kind,
-    /// Which one.
-    pub identity: &'a Identity,
-    /// The time asked for: whole hours.
-    pub range: TimeRange,
-    /// Fields by their place ([`crate::rollup::fields_count`]), in the order wanted.
-    pub fields: &'a [usize],
-    /// Whether counts of values by their bin are wanted.
-    pub with_bins: bool,
-    /// Whether the stays up to the first sample after the range are wanted.
-    pub with_stays: bool,
-}
-
-/// Hours that are as the samples of their range say, or said while these were kept.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rolled {
-    /// The range: whole hours.
-    pub range: TimeRange,
-    /// All there is of it.
-    pub hours: Hours,
-}
-
-/// A target's ticks as chains, as far as they are there as such.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Chains {
-    /// The newest chain of good ticks before the range.
-    pub good_before: Option<PollChain>,
-    /// Days of the range, and the chains of each.
-    pub days: Vec<(TimeRange, Vec<PollChain>)>,
-    /// The oldest chain of good ticks after the range.
-    pub good_after: Option<PollChain>,
 }
 
 /// Which entities to list.
@@ -385,9 +341,15 @@ impl Store {
 
     /// A page of entities, in identity order. Versions: all that hold at any time of the range, and at least one.
     pub fn entities(&self, query: &EntityQuery) -> Result<Vec<EntityRecord>, StoreError> {
+        self.entities_with(query, &[])
+    }
+
+    /// A page of those entities whose identity has these parts, each in its place; None lets any pass. Of the others nothing
+    /// more is read than who they are.
+    pub fn entities_with(&self, query: &EntityQuery, keys: &[Option<String>]) -> Result<Vec<EntityRecord>, StoreError> {
         match self {
-            Store::Memory(store) => Ok(store.entities(query)),
-            Store::Sqlite(store) => store.entities(query),
+            Store::Memory(store) => Ok(store.entities_with(query, keys)),
+            Store::Sqlite(store) => store.entities_with(query, keys),
         }
     }
 
@@ -406,9 +368,17 @@ impl Store {
 
     /// One entity's samples in a range and its neighbours; empty where the entity is unknown.
     pub fn read(&self, fetch: &Fetch<'_>) -> Result<Run, StoreError> {
+        let Fetch { kind, identity, range, columns } = *fetch;
+        let all = self.read_all(&FetchAll { kind, identities: &[identity], range, columns })?;
+        Ok(all.runs.into_iter().next().unwrap_or_else(|| Run::nothing(range)))
+    }
+
+    /// The samples of some entities in a range and their neighbours, all of one state of the store. What they share is
+    /// read once: ask for many that are of one target together, as far as their runs may be in memory together.
+    pub fn read_all(&self, fetch: &FetchAll<'_>) -> Result<ReadAll, StoreError> {
         match self {
-            Store::Memory(store) => Ok(store.read(fetch)),
-            Store::Sqlite(store) => store.read(fetch),
+            Store::Memory(store) => Ok(store.read_all(fetch)),
+            Store::Sqlite(store) => store.read_all(fetch),
         }
     }
 

@@ -2,9 +2,7 @@
 //!
 //! Must not know: what is made of hours.
 
-use std::ops::ControlFlow;
-
-use super::{AnswerError, RangeReader, Runs};
+use super::{AnswerError, RangeReader, Reading};
 use crate::model::{EntityRecord, HOUR_MS, Run, TimeRange, Timestamp};
 use crate::query::evaluate::{Evaluation, HourNeeds, Pass};
 use crate::query::seen::Seen;
@@ -17,10 +15,10 @@ const PIECE_MS: i64 = 28 * 24 * HOUR_MS;
 /// One pass over one entity's hours.
 pub(super) struct HourPass<'a> {
     pub(super) entity: &'a EntityRecord,
-    pub(super) pass: &'a Pass,
+    pub(super) pass: &'a mut Pass,
     pub(super) seen: Option<&'a Seen>,
-    pub(super) needs: HourNeeds,
-    pub(super) roller: Roller,
+    pub(super) needs: &'a HourNeeds,
+    pub(super) roller: &'a Roller,
     /// Hours from here on are made from samples, because rolled-up ones do not hold all that is asked for.
     pub(super) rolled_until: Option<Timestamp>,
 }
@@ -29,8 +27,8 @@ impl RangeReader<'_> {
     /// Folds all hours of the request's range.
     pub(super) fn fold_hours(
         &mut self,
-        evaluation: &mut Evaluation<'_>,
-        this: &HourPass<'_>,
+        evaluation: &Evaluation<'_>,
+        this: &mut HourPass<'_>,
     ) -> Result<(), AnswerError> {
         let range = self.request.range;
         let (start, end) = (hour_at_or_after(range.start()), hour_at_or_before(range.end()));
@@ -51,7 +49,7 @@ impl RangeReader<'_> {
                 self.fold_samples(evaluation, this, from, rolled.range.start())?;
                 let rows = u64::try_from(rolled.hours.rows.len()).unwrap_or(u64::MAX);
                 self.plan.hours = self.plan.hours.saturating_add(rows);
-                evaluation.fold_hours(this.entity, this.pass, &this.needs, &rolled.hours);
+                evaluation.fold_hours(this.entity, this.pass, this.needs, &rolled.hours);
                 from = rolled.range.end();
                 ends_rolled = from == range.end();
             }
@@ -63,36 +61,29 @@ impl RangeReader<'_> {
     /// Folds what is not rolled up, from samples.
     fn fold_samples(
         &mut self,
-        evaluation: &mut Evaluation<'_>,
-        this: &HourPass<'_>,
+        evaluation: &Evaluation<'_>,
+        this: &mut HourPass<'_>,
         from: Timestamp,
         until: Timestamp,
     ) -> Result<(), AnswerError> {
         let Some(range) = TimeRange::new(from, until).filter(|range| !range.is_empty()) else { return Ok(()) };
-        let runs = Runs {
-            store: self.store,
-            kind: self.request.kind,
-            identity: &this.entity.identity,
-            columns: this.roller.columns(),
-            stop: self.stop,
-        };
         // What comes after the last sample there is matters at the end alone: before hours that were rolled up there are
         // always more.
         let is_end = until == self.request.range.end();
-        let plan = &mut self.plan;
-        let _whole = runs.each(range, |run| {
-            plan.runs = plan.runs.saturating_add(1);
-            plan.samples = plan.samples.saturating_add(u64::try_from(run.len()).unwrap_or(u64::MAX));
-            fold_run(evaluation, this, run, is_end);
-            ControlFlow::Continue(())
-        })?;
+        let mut runs = Reading::of(self.request.kind, this.entity.identity.clone(), range);
+        while let Some(run) = runs.next(self.store, this.roller.columns(), self.stop)? {
+            self.plan.runs = self.plan.runs.saturating_add(1);
+            self.plan.samples = self.plan.samples.saturating_add(u64::try_from(run.len()).unwrap_or(u64::MAX));
+            fold_run(evaluation, this, &run, is_end);
+        }
+        self.note_work(runs.work());
         Ok(())
     }
 
     /// Folds how the entity was there between the last hour's last sample and the range's end.
-    fn fold_end(&mut self, evaluation: &mut Evaluation<'_>, this: &HourPass<'_>) -> Result<(), AnswerError> {
+    fn fold_end(&mut self, evaluation: &Evaluation<'_>, this: &mut HourPass<'_>) -> Result<(), AnswerError> {
         let range = self.request.range;
-        let told = evaluation.told_until().unwrap_or(range.start());
+        let told = evaluation.told_until(this.pass).unwrap_or(range.start());
         let Some(rest) = TimeRange::new(told.plus_ms(1).min(range.end()), range.end()) else { return Ok(()) };
         if !this.needs.with_stays || told >= range.end() {
             return Ok(());
@@ -110,21 +101,21 @@ impl RangeReader<'_> {
     }
 }
 
-fn fold_run(evaluation: &mut Evaluation<'_>, this: &HourPass<'_>, run: &Run, is_end: bool) {
+fn fold_run(evaluation: &Evaluation<'_>, this: &mut HourPass<'_>, run: &Run, is_end: bool) {
     let hours = this.roller.roll(run, &this.entity.versions);
-    evaluation.fold_hours(this.entity, this.pass, &this.needs, &hours);
+    evaluation.fold_hours(this.entity, this.pass, this.needs, &hours);
     if let Some(seen) = this.seen.filter(|_| is_end) {
-        evaluation.fold_after_last(run, seen);
+        evaluation.fold_after_last(this.pass, run, seen);
     }
 }
 
 /// Of a run whose hours are folded already, only how the entity was there.
-fn fold_stays(evaluation: &mut Evaluation<'_>, this: &HourPass<'_>, run: &Run) {
+fn fold_stays(evaluation: &Evaluation<'_>, this: &mut HourPass<'_>, run: &Run) {
     let mut hours = this.roller.roll(run, &this.entity.versions);
     hours.rows.clear();
-    evaluation.fold_hours(this.entity, this.pass, &this.needs, &hours);
+    evaluation.fold_hours(this.entity, this.pass, this.needs, &hours);
     if let Some(seen) = this.seen {
-        evaluation.fold_after_last(run, seen);
+        evaluation.fold_after_last(this.pass, run, seen);
     }
 }
 

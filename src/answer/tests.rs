@@ -8,6 +8,7 @@ use crate::query::cell::Number;
 use crate::query::request::SamplesRequest;
 use crate::source::KINDS;
 use crate::store::memory::Memory;
+use crate::store::sqlite::Sqlite;
 
 const START: i64 = 1_790_000_000_000;
 
@@ -21,8 +22,11 @@ fn container() -> &'static Kind {
 
 /// Three containers polled every 10 s for ten minutes: `a` uses 0.1 cores, `b` 0.2, `c` 0.3; `b` restarts at 301 s.
 fn seeded() -> Store {
+    seed(Store::Memory(Memory::new(KINDS)))
+}
+
+fn seed(store: Store) -> Store {
     let kind = container();
-    let store = Store::Memory(Memory::new(KINDS));
     let cpu = kind.column_index("cpu_usage_seconds_total").unwrap();
     for tick in 0..60 {
         let observations = ["a", "b", "c"].iter().zip(1i64..).map(|(name, tenths)| {
@@ -93,7 +97,7 @@ fn increases_of_adjoining_ranges_equal_the_whole() {
         let (start, end) = (START / 1000 + start, START / 1000 + end);
         let frame =
             ask(&store, &format!("start={start} end={end} step=all fields=cpu_usage_seconds_total group_by=app"));
-        let of = |series: &crate::query::frame::Series| match series.values[0][0] {
+        let of = |series: &Series| match series.values[0][0] {
             Number::Scaled { value, .. } => value,
             _ => 0,
         };
@@ -102,6 +106,37 @@ fn increases_of_adjoining_ranges_equal_the_whole() {
     assert_eq!(total(0, 600), total(0, 123) + total(123, 304) + total(304, 307) + total(307, 600));
     // a: 590 s, c: 590 s, b: 300 s and, new life, 289 s from 301 s on.
     assert_eq!(total(0, 600), (59 + 177) * 1_000_000_000 + (300 + 289) * 200_000_000);
+}
+
+#[test]
+fn the_plan_tells_what_was_decoded_and_sealing_changes_only_that() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = seed(Store::Sqlite(Sqlite::open(&directory.path().join("a.db"), KINDS).unwrap()));
+    let asked = format!("start={} end={} step=1m fields=cpu_cores", START / 1000, START / 1000 + 600);
+    let request = RangeRequest::parse(container(), &parameters(&asked), at(600), 10_000).unwrap();
+    let planned = || range_with_plan(&store, &request, &Stop::never()).unwrap();
+    let (recorded, plan) = planned();
+    // A piece of each poll holds all three.
+    assert_eq!((plan.entities, plan.samples, plan.pieces, plan.blocks), (3, 180, 60, 0), "{plan:?}");
+    assert!(plan.bytes > 60 * 100, "{plan:?}");
+    while store.upkeep(at(3 * 86_400), &crate::store::Limits::default()).unwrap().more {}
+    let (sealed, plan) = planned();
+    assert_eq!((plan.entities, plan.samples, plan.pieces, plan.blocks), (3, 180, 0, 3), "{plan:?}");
+    assert!(plan.bytes > 0, "{plan:?}");
+    assert_eq!((&recorded.series, recorded.series.len()), (&sealed.series, 3));
+}
+
+#[test]
+fn a_top_of_one_bucket_is_the_head_of_all() {
+    let store = seeded();
+    for fields in ["fields=cpu_cores", "fields=cpu_cores,cpu_usage_seconds_total", "fields=cpu_cores group_by=app"] {
+        let all = ask(&store, &format!("step=all {fields}"));
+        let top = ask(&store, &format!("step=all {fields} top=2 top_by=cpu_cores.avg"));
+        let mut expected = all.series.clone();
+        expected.sort_by(|a, b| b.values[0][0].as_f64().partial_cmp(&a.values[0][0].as_f64()).unwrap());
+        expected.truncate(2);
+        assert_eq!(top.series, expected, "{fields}");
+    }
 }
 
 #[test]

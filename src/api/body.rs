@@ -20,8 +20,9 @@ use super::negotiate::Encoding;
 use super::problem::Problem;
 use crate::answer::Stop;
 
-/// Bytes of a chunk: large enough that hand-over costs nothing, small enough that the first one comes soon.
-const CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes of a chunk: large enough that hand-over, which wakes another thread, costs little; small enough that the first
+/// one comes soon.
+const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Chunks made before the client has taken the first: the producer runs on while one is being sent.
 const CHUNKS_QUEUED: usize = 4;
@@ -78,7 +79,9 @@ impl Chunks {
         if self.context.clock.monotonic_ms() > self.deadline_ms {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK_BYTES));
+        // The write that fills a chunk goes beyond its end.
+        let room = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
+        let chunk = std::mem::replace(&mut self.buffer, room);
         let sent = self.sender.blocking_send(Ok(Part::Chunk(chunk.into())));
         sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }

@@ -12,10 +12,10 @@ use super::Context;
 use super::body::{Delivery, Ending, Failure, Output, produce};
 use super::negotiate::Encoding;
 use super::problem::Problem;
-use crate::model::{Kind, TimeRange, Timestamp};
+use crate::model::{EntityRecord, Identity, Kind, TimeRange, Timestamp};
 use crate::query::request::{Label, label_value};
 use crate::render::openmetrics::{CONTENT_TYPE as OPENMETRICS, Gauge, Newest, OpenMetrics};
-use crate::store::{EntityQuery, Fetch, StoreError};
+use crate::store::{EntityQuery, FetchAll, StoreError};
 
 /// The kind whose entities are metrics already.
 const KIND_LEFT_OUT: &str = "metric";
@@ -73,8 +73,10 @@ fn newest(context: &Context, kind: &'static Kind) -> Result<Vec<Newest>, StoreEr
         let page = context.store.entities(&query)?;
         let is_last = page.len() < ENTITIES_PER_PAGE;
         after = page.last().map(|record| record.identity.clone());
-        for record in page.into_iter().filter(|record| record.ended.is_none()) {
-            let run = context.store.read(&Fetch { kind, identity: &record.identity, range, columns: &columns })?;
+        let living: Vec<EntityRecord> = page.into_iter().filter(|record| record.ended.is_none()).collect();
+        let identities: Vec<&Identity> = living.iter().map(|record| &record.identity).collect();
+        let read = context.store.read_all(&FetchAll { kind, identities: &identities, range, columns: &columns })?;
+        for (record, run) in living.iter().zip(read.runs) {
             let Some(index) = run.inside().next_back() else { continue };
             let at = run.at.get(index).copied().unwrap_or(range.start());
             let attributes = record.attributes_at(at);
@@ -86,7 +88,7 @@ fn newest(context: &Context, kind: &'static Kind) -> Result<Vec<Newest>, StoreEr
                 at,
                 since: run.since.get(index).copied().flatten(),
                 values: run.columns.iter().map(|column| column.get(index)).collect(),
-                identity: record.identity,
+                identity: record.identity.clone(),
             });
         }
         if is_last {

@@ -21,8 +21,8 @@ use crate::query::civil::format_instant;
 use crate::query::request::{SamplesRequest, Zone, samples_cursor};
 use crate::query::samples::SampleRow;
 use crate::render::json::{self, JsonWriter};
-use crate::render::rows::{Form, Rows};
-use crate::render::samples::SampleColumns;
+use crate::render::rows::Form;
+use crate::render::samples::{SampleColumns, SampleTable};
 
 /// Answers a samples request.
 pub(crate) async fn samples(ask: &Ask, kind: &'static Kind) -> Result<Response, Problem> {
@@ -65,10 +65,9 @@ fn write_rows(
     out: &mut Output,
     links: &Links,
 ) -> Result<Ending, Failure> {
-    let columns = SampleColumns::new(request);
     let stop = out.stop();
-    let mut table = Rows::new(out, form, request.zone, columns.names())?;
-    let next = emit(context, request, &stop, &mut |row| table.row(columns.cells(&row)))?;
+    let mut table = SampleTable::new(out, form, request)?;
+    let next = emit(context, request, &stop, &mut |row| table.row(&row))?;
     table.finish()?;
     Ok(ending(request, links, next.as_deref()))
 }

@@ -16,8 +16,7 @@ use crate::model::Kind;
 use crate::query::cell::Cell;
 use crate::query::request::SamplesRequest;
 use crate::render::json::{self, JsonWriter};
-use crate::render::rows::Rows;
-use crate::render::samples::SampleColumns;
+use crate::render::samples::SampleTable;
 use crate::render::sum::Sum;
 
 /// Answers with the sum of what the same question without `.sum` gives, uncompressed.
@@ -50,12 +49,11 @@ pub(crate) async fn sum(ask: &Ask, kind: &'static Kind) -> Result<Response, Prob
     let (context, form, file) = (Arc::clone(context), ask.form(), format!("{name}.csv"));
     let producer = move |out: &mut Output| -> Result<Ending, Failure> {
         let stop = out.stop();
-        let columns = SampleColumns::new(&request);
         let mut sum = Sum::default();
-        let mut table = Rows::new(&mut sum, form, request.zone, columns.names())?;
+        let mut table = SampleTable::new(&mut sum, form, &request)?;
         let mut written = Ok(());
         let end = answer::samples(&context.store, &request, &stop, &mut |row| {
-            written = table.row(columns.cells(&row));
+            written = table.row(&row);
             if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })
         .map_err(Problem::from)?;

@@ -18,9 +18,9 @@ use crate::answer::{self, Stop};
 use crate::clock::Clock;
 use crate::query::request::{SamplesRequest, samples_cursor};
 use crate::query::samples::SampleRow;
-use crate::render::csv::CsvTable;
 use crate::render::json::{self, JsonWriter};
-use crate::render::samples::SampleColumns;
+use crate::render::rows::Form;
+use crate::render::samples::{SampleColumns, SampleTable};
 use crate::store::Store;
 
 /// Rows between two looks at the progress bar: it must cost nothing.
@@ -67,9 +67,8 @@ pub(super) fn write_csv(
     out: &mut dyn Write,
     progress: &ProgressBar,
 ) -> Result<(), CliError> {
-    let columns = SampleColumns::new(request);
-    let mut table = CsvTable::new(out, request.zone, columns.names())?;
-    emit(store, request, progress, &mut |row| table.row(columns.cells(&row)))?;
+    let mut table = SampleTable::new(out, Form::Csv, request)?;
+    emit(store, request, progress, &mut |row| table.row(&row))?;
     Ok(table.finish()?)
 }
 

@@ -61,6 +61,21 @@ fn part<T: Clone>(values: &[T], kept: &std::ops::Range<usize>) -> Vec<T> {
 }
 
 impl Run {
+    /// The run of an entity that has no samples.
+    pub fn nothing(range: TimeRange) -> Run {
+        Run {
+            range,
+            has_before: false,
+            has_after: false,
+            at: Vec::new(),
+            since: Vec::new(),
+            interval_ms: Vec::new(),
+            clock_offset_ms: Vec::new(),
+            columns: Vec::new(),
+            polled_before_first: None,
+        }
+    }
+
     /// Number of samples, neighbours included.
     pub fn len(&self) -> usize {
         self.at.len()

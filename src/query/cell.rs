@@ -79,6 +79,7 @@ impl Number {
     pub fn as_f64(self) -> Option<f64> {
         match self {
             Number::Null => None,
+            Number::Scaled { value, decimals: 0 } => Some(value as f64),
             Number::Scaled { value, decimals } => Some(value as f64 / 10f64.powi(i32::from(decimals))),
             Number::Derived(value) | Number::Reported(value) => Some(value),
         }

@@ -3,7 +3,7 @@
 //! All calendar arithmetic of the program stands here. Must not know: the system's clock, requests, what is
 //! printed around a time.
 
-use chrono::{DateTime, Datelike, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Timelike, Utc};
+use chrono::{DateTime, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Utc};
 
 use crate::model::Timestamp;
 
@@ -11,6 +11,8 @@ use super::request::Zone;
 
 /// Milliseconds of a second.
 pub(crate) const SECOND_MS: i64 = 1_000;
+/// Milliseconds of a minute.
+const MINUTE_MS: i64 = 60_000;
 /// Milliseconds of a day without a change of clocks.
 pub(crate) const DAY_MS: i64 = 86_400_000;
 /// No zone was ever further from UTC than 16 hours, no change of clocks longer than 24 h 30 min.
@@ -90,54 +92,73 @@ fn utc_of(at: Timestamp) -> NaiveDateTime {
 /// The start of a bucket: `2026-08-21T03:10:00Z`; three decimals only off the whole second; in a named zone
 /// the offset instead of Z (`2026-08-21T05:10:00+02:00`).
 pub fn format_bucket_time(at: Timestamp, zone: Zone) -> String {
-    format(at, zone, at.ms().rem_euclid(SECOND_MS) != 0)
+    text(|into| push_bucket_time(into, at, zone))
 }
 
 /// The time of a sample or an event: always with three decimals, `2026-08-21T03:10:00.000Z`.
 pub fn format_instant(at: Timestamp, zone: Zone) -> String {
-    format(at, zone, true)
+    text(|into| push_instant(into, at, zone))
+}
+
+/// Appends what [`format_bucket_time`] gives.
+pub(crate) fn push_bucket_time(into: &mut Vec<u8>, at: Timestamp, zone: Zone) {
+    push(into, at, zone, at.ms().rem_euclid(SECOND_MS) != 0);
+}
+
+/// Appends what [`format_instant`] gives.
+pub(crate) fn push_instant(into: &mut Vec<u8>, at: Timestamp, zone: Zone) {
+    push(into, at, zone, true);
+}
+
+fn text(push: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut bytes = Vec::with_capacity("2026-08-21T03:10:00.000+02:00".len());
+    push(&mut bytes);
+    // Digits and signs only.
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// RFC 3339 text of an instant. Offsets of old local mean times have seconds, which RFC 3339 has no place
 /// for: such a time is shown at the nearest offset of whole minutes, so that the text names the instant exactly.
-fn format(at: Timestamp, zone: Zone, with_decimals: bool) -> String {
-    let utc = utc_of(at);
+fn push(into: &mut Vec<u8>, at: Timestamp, zone: Zone, with_decimals: bool) {
+    let utc = Timestamp::from_ms(at.ms().clamp(Timestamp::MIN.ms(), Timestamp::MAX.ms()));
     let ahead_minutes = match zone {
         Zone::Utc => 0,
-        Zone::Named(_) => nearest_minutes(zone.offset_seconds(&utc)),
+        Zone::Named(_) => nearest_minutes(zone.offset_seconds(&utc_of(utc))),
     };
-    let local = utc.checked_add_signed(chrono::TimeDelta::minutes(i64::from(ahead_minutes)));
     // West of Greenwich the year 0 begins in a year that four digits cannot say: there UTC stands in.
-    let (local, ahead_minutes) = match local {
-        Some(local) if (0..=9_999).contains(&local.year()) => (local, ahead_minutes),
-        _ => (utc, 0),
-    };
-    let mut text = String::with_capacity("2026-08-21T03:10:00.000+02:00".len());
-    push_digits(&mut text, local.year().unsigned_abs(), 4);
-    text.push('-');
-    push_digits(&mut text, local.month(), 2);
-    text.push('-');
-    push_digits(&mut text, local.day(), 2);
-    text.push('T');
-    push_digits(&mut text, local.hour(), 2);
-    text.push(':');
-    push_digits(&mut text, local.minute(), 2);
-    text.push(':');
-    push_digits(&mut text, local.second(), 2);
+    let local = utc.plus_ms(i64::from(ahead_minutes) * MINUTE_MS);
+    let (local, ahead_minutes) = if local < Timestamp::MIN { (utc, 0) } else { (local, ahead_minutes) };
+    let (year, month, day) = date(local.ms());
+    let ms = local.ms().rem_euclid(DAY_MS);
+    let ([y, e, a, r], [mo, th], [d, ay]) = (four(year), two(month), two(day));
+    let ([h, ou], [mi, nu], [s, ec]) = (two(ms / 3_600_000), two(ms / MINUTE_MS % 60), two(ms / SECOND_MS % 60));
+    into.extend_from_slice(&[y, e, a, r, b'-', mo, th, b'-', d, ay, b'T', h, ou, b':', mi, nu, b':', s, ec]);
     if with_decimals {
-        text.push('.');
-        push_digits(&mut text, local.nanosecond() / 1_000_000, 3);
+        let [_, m, il, li] = four(ms % SECOND_MS);
+        into.extend_from_slice(&[b'.', m, il, li]);
     }
     match zone {
-        Zone::Utc => text.push('Z'),
+        Zone::Utc => into.push(b'Z'),
         Zone::Named(_) => {
-            text.push(if ahead_minutes < 0 { '-' } else { '+' });
-            push_digits(&mut text, ahead_minutes.unsigned_abs() / 60, 2);
-            text.push(':');
-            push_digits(&mut text, ahead_minutes.unsigned_abs() % 60, 2);
+            let ahead = i64::from(ahead_minutes).abs();
+            let ([h, ou], [m, in_]) = (two(ahead / 60), two(ahead % 60));
+            into.extend_from_slice(&[if ahead_minutes < 0 { b'-' } else { b'+' }, h, ou, b':', m, in_]);
         }
     }
-    text
+}
+
+/// Year, month and day of milliseconds since 1970. Eras of 400 years begin on the first of March, so that the leap day
+/// ends a year.
+fn date(ms: i64) -> (i64, i64, i64) {
+    let days = ms.div_euclid(DAY_MS) + 719_468;
+    let of_era = days.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = days.div_euclid(146_097) * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day)
 }
 
 /// The whole minutes nearest to some seconds.
@@ -145,16 +166,16 @@ fn nearest_minutes(seconds: i32) -> i32 {
     seconds.saturating_add(30).div_euclid(60)
 }
 
-/// Appends a number with leading zeros to at least `width` digits.
-fn push_digits(text: &mut String, number: u32, width: u32) {
-    let mut place = 10u32.saturating_pow(width.saturating_sub(1));
-    while number / place >= 10 {
-        place = place.saturating_mul(10);
-    }
-    while place > 0 {
-        text.push(char::from_digit(number / place % 10, 10).unwrap_or('0'));
-        place /= 10;
-    }
+/// The digits of a number below 100.
+fn two(number: i64) -> [u8; 2] {
+    let digit = |digit: i64| b'0'.saturating_add(u8::try_from(digit).unwrap_or(0));
+    [digit(number / 10), digit(number % 10)]
+}
+
+/// The digits of a number below 10,000.
+fn four(number: i64) -> [u8; 4] {
+    let ([a, b], [c, d]) = (two(number / 100), two(number % 100));
+    [a, b, c, d]
 }
 
 #[cfg(test)]
@@ -167,7 +188,7 @@ mod tests {
         Zone::Named(name.parse().unwrap())
     }
 
-    fn date(text: &str) -> NaiveDate {
+    fn day(text: &str) -> NaiveDate {
         text.parse().unwrap()
     }
 
@@ -207,8 +228,8 @@ mod tests {
 
     #[test]
     fn a_midnight_that_clocks_skip_is_the_instant_they_skip_it() {
-        let check = |name: &str, day: &str, expected: &str| {
-            assert_eq!(format_bucket_time(zone(name).midnight(date(day)), Zone::Utc), expected, "{name} {day}");
+        let check = |name: &str, text: &str, expected: &str| {
+            assert_eq!(format_bucket_time(zone(name).midnight(day(text)), Zone::Utc), expected, "{name} {text}");
         };
         check("Europe/Berlin", "2026-08-21", "2026-08-20T22:00:00Z");
         // Clocks went from 00:00 to 01:00.
@@ -242,7 +263,7 @@ mod tests {
             days in 0i32..60_000,
             tz in proptest::sample::select(chrono_tz::TZ_VARIANTS.to_vec()),
         ) {
-            let day = date("1900-01-01") + chrono::Days::new(u64::try_from(days).unwrap());
+            let day = day("1900-01-01") + chrono::Days::new(u64::try_from(days).unwrap());
             let begin = Zone::Named(tz).midnight(day);
             prop_assert!(Zone::Named(tz).date(begin) >= day);
             prop_assert!(Zone::Named(tz).date(begin.plus_ms(-1)) < day);

@@ -6,25 +6,28 @@
 //! Must not know: the store, how answers are printed.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use crate::model::{Attribute, Attributes, EntityRecord, Kind, Run, TimeRange, Timestamp, Version};
+use crate::model::{Attribute, Attributes, EntityRecord, Kind, Run, TimeRange, Timestamp};
 use crate::rate::{self, Mark, Stretch};
 
 use super::filter::label_value;
 use super::frame::{Frame, FrameField, Gap, Series};
 use super::operand::{ColumnSet, Operand};
-use super::request::{Across, Agg, CELLS_MAX, FieldRequest, Label, RangeRequest, Resolution, SERIES_MAX};
+use super::request::{Agg, CELLS_MAX, FieldRequest, Label, RangeRequest, Resolution, SERIES_MAX};
 use super::seen::Seen;
 
+mod combine;
 mod group;
 mod hours;
 mod member;
+mod versions;
 
+use combine::{Combine, combine};
 use group::Group;
 pub use hours::HourNeeds;
 use member::Member;
 pub(crate) use member::percentile;
+pub(crate) use versions::VersionCursor;
 
 /// Most values kept for exact percentiles of one answer: 64 MB.
 pub const PERCENTILE_VALUES_MAX: usize = 8_000_000;
@@ -56,18 +59,28 @@ pub struct Evaluation<'a> {
     columns: ColumnSet,
     edges: &'a [Timestamp],
     only: Option<&'a [SeriesKey]>,
-    member: Member,
     groups: Vec<Group>,
     group_of: HashMap<SeriesKey, usize>,
     series: Vec<(SeriesKey, Series)>,
     percentile_values: usize,
 }
 
-/// How the samples of one entity belong to series: one pass over its runs for each.
+/// How the samples of one entity belong to a series, and what they gave so far.
 #[derive(Debug)]
 pub struct Pass {
     key: Option<SeriesKey>,
     takes: Vec<bool>,
+    member: Member,
+}
+
+/// The bucket that was found last: the next instant is in it, nearly always.
+#[derive(Debug, Clone, Copy)]
+struct Near {
+    bucket: usize,
+    from: Timestamp,
+    until: Timestamp,
+    /// Its part in the run's range.
+    cut: Option<TimeRange>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -97,7 +110,6 @@ impl<'a> Evaluation<'a> {
                 Some((field.name, Field { operand, agg: field.agg, additive, by_sketch }))
             })
             .unzip();
-        let member = Member::new(&fields, edges.len().saturating_sub(1));
         Evaluation {
             request,
             names,
@@ -105,7 +117,6 @@ impl<'a> Evaluation<'a> {
             columns,
             edges,
             only,
-            member,
             groups: Vec::new(),
             group_of: HashMap::new(),
             series: Vec::new(),
@@ -137,7 +148,8 @@ impl<'a> Evaluation<'a> {
             let pass = match passes.iter_mut().find(|pass| pass.key == key) {
                 Some(pass) => pass,
                 None => {
-                    passes.push(Pass { key, takes: vec![false; entity.versions.len()] });
+                    let member = Member::new(&self.fields, self.edges.len().saturating_sub(1));
+                    passes.push(Pass { key, takes: vec![false; entity.versions.len()], member });
                     match passes.last_mut() {
                         Some(pass) => pass,
                         None => continue,
@@ -154,40 +166,40 @@ impl<'a> Evaluation<'a> {
         passes
     }
 
-    /// Takes one run of the pass under way. Runs come in time order and do not overlap.
-    pub fn fold(&mut self, entity: &EntityRecord, pass: &Pass, run: &Run, seen: Option<&Seen>) {
+    /// Takes one run of a pass. Runs of a pass come in time order and do not overlap.
+    pub fn fold(&self, entity: &EntityRecord, pass: &mut Pass, run: &Run, seen: Option<&Seen>) {
         let inside = run.inside();
-        let mut versions = VersionCursor::new(&entity.versions, &pass.takes);
-        for next in 0..run.len() {
+        let Pass { takes, member, .. } = pass;
+        let mut versions = VersionCursor::new(&entity.versions, takes);
+        let mut newest = inside.start.checked_sub(1).and_then(|index| mark(run, index));
+        let mut near = self.near(self.bucket_of(run.range.start()), run);
+        for next in inside.start..run.len() {
             let Some(mark) = mark(run, next) else { continue };
-            let is_before = next < inside.start;
-            let previous = next.checked_sub(1).and_then(|index| self::mark(run, index));
-            if is_before {
-                continue;
-            }
+            let previous = newest.replace(mark);
             let stretch = rate::stretch(previous.as_ref(), &mark, run.polled_before_first);
             let (taken, attributes) = versions.at(mark.at);
             let previous_at = previous.map(|previous| previous.at);
             if seen.is_some() {
-                self.member.note_absence(self.edges, run.range, previous_at, &mark, stretch.as_ref(), taken);
+                member.note_absence(self.edges, run.range, previous_at, &mark, stretch.as_ref(), taken);
             }
             if !taken {
                 continue;
             }
             if let Some(stretch) = &stretch {
-                self.take_stretch(run, next, stretch, attributes);
+                self.take_stretch(member, run, next, stretch, attributes, &mut near);
             }
             if inside.contains(&next) {
-                self.take_sample(run, next, attributes, mark.at);
+                self.go_to(&mut near, mark.at, run);
+                member.take_sample(&self.fields, near.bucket, run, next, attributes, mark.at);
             }
         }
         if let Some(seen) = seen {
-            self.note_after_last(run, seen);
+            self.note_after_last(member, run, seen);
         }
     }
 
     /// Time after the last sample there is: the entity is gone if its target was seen again without it.
-    fn note_after_last(&mut self, run: &Run, seen: &Seen) {
+    fn note_after_last(&self, member: &mut Member, run: &Run, seen: &Seen) {
         if run.has_after {
             return;
         }
@@ -195,28 +207,54 @@ impl<'a> Evaluation<'a> {
         let from = last.unwrap_or(run.range.start()).max(run.range.start());
         let Some(rest) = TimeRange::new(from, run.range.end()) else { return };
         let gone = last.is_none_or(|last| seen.last_good_started().is_some_and(|good| good > last));
-        self.member.note_away(self.edges, rest, gone);
+        member.note_away(self.edges, rest, gone);
     }
 
-    fn take_stretch(&mut self, run: &Run, next: usize, stretch: &Stretch, attributes: &Attributes) {
+    /// Gives a stretch to the buckets that it touches.
+    fn take_stretch(
+        &self,
+        member: &mut Member,
+        run: &Run,
+        next: usize,
+        stretch: &Stretch,
+        attributes: &Attributes,
+        near: &mut Near,
+    ) {
         // A hole's amount lies at the instant `to`; anything else before it.
         let last_ms = if stretch.is_hole { stretch.to } else { stretch.to.plus_ms(-1) };
         let first = if stretch.is_hole { stretch.to } else { stretch.from }.max(run.range.start());
-        let mut bucket = self.bucket_of(first);
+        self.go_to(near, first, run);
+        if let Some(cut) = near.cut {
+            member.take_stretch(&self.fields, near.bucket, run, next, stretch, attributes, cut);
+        }
+        let mut bucket = near.bucket + 1;
+        if last_ms < near.until {
+            return;
+        }
         while let Some(range) = self.bucket_range(bucket) {
             if range.start() > last_ms || range.start() >= run.range.end() {
                 break;
             }
             if let Some(cut) = range.intersect(run.range) {
-                self.member.take_stretch(&self.fields, bucket, run, next, stretch, attributes, cut);
+                member.take_stretch(&self.fields, bucket, run, next, stretch, attributes, cut);
             }
             bucket += 1;
         }
     }
 
-    fn take_sample(&mut self, run: &Run, index: usize, attributes: &Attributes, at: Timestamp) {
-        let bucket = self.bucket_of(at);
-        self.member.take_sample(&self.fields, bucket, run, index, attributes, at);
+    /// Goes to the bucket of an instant.
+    fn go_to(&self, near: &mut Near, at: Timestamp, run: &Run) {
+        if at < near.from || at >= near.until {
+            *near = self.near(self.bucket_of(at), run);
+        }
+    }
+
+    fn near(&self, bucket: usize, run: &Run) -> Near {
+        match self.bucket_range(bucket) {
+            Some(range) => Near { bucket, from: range.start(), until: range.end(), cut: range.intersect(run.range) },
+            // Beyond the last: nobody is there.
+            None => Near { bucket, from: Timestamp::MAX, until: Timestamp::MIN, cut: None },
+        }
     }
 
     fn bucket_of(&self, at: Timestamp) -> usize {
@@ -233,10 +271,10 @@ impl<'a> Evaluation<'a> {
     pub fn end_pass(
         &mut self,
         entity: &EntityRecord,
-        pass: &Pass,
+        pass: Pass,
         seen: Option<&Seen>,
     ) -> Result<Option<SeriesKey>, TooMany> {
-        let taken = std::mem::replace(&mut self.member, Member::new(&self.fields, self.edges.len().saturating_sub(1)));
+        let Pass { key, takes, member: taken } = pass;
         self.percentile_values += taken.percentile_values();
         if self.percentile_values > PERCENTILE_VALUES_MAX {
             return Err(TooMany(format!(
@@ -245,9 +283,9 @@ impl<'a> Evaluation<'a> {
             )));
         }
         let Some(last_at) = taken.last_at() else { return Ok(None) };
-        match (&pass.key, seen) {
-            (Some(key), Some(seen)) => self.join_group(key, entity, &taken, seen).map(|()| Some(key.clone())),
-            _ => self.own_series(entity, pass, &taken, last_at),
+        match (key, seen) {
+            (Some(key), Some(seen)) => self.join_group(&key, entity, &taken, seen).map(|()| Some(key)),
+            _ => self.own_series(entity, &takes, &taken, last_at),
         }
     }
 
@@ -277,11 +315,11 @@ impl<'a> Evaluation<'a> {
     fn own_series(
         &mut self,
         entity: &EntityRecord,
-        pass: &Pass,
+        takes: &[bool],
         taken: &Member,
         last_at: Timestamp,
     ) -> Result<Option<SeriesKey>, TooMany> {
-        let attributes = VersionCursor::new(&entity.versions, &pass.takes).last_taken(last_at);
+        let attributes = VersionCursor::new(&entity.versions, takes).last_taken(last_at);
         let key = SeriesKey(
             display_labels(self.request.kind)
                 .iter()
@@ -320,6 +358,11 @@ impl<'a> Evaluation<'a> {
         Ok(())
     }
 
+    /// Numbers that a pass accumulates: what one entity more costs in memory.
+    pub fn slots(&self) -> usize {
+        self.fields.len().saturating_mul(self.edges.len())
+    }
+
     /// The series, in printing order (`order`, else by labels).
     pub fn finish(mut self, order: Option<&[SeriesKey]>) -> Vec<(SeriesKey, Series)> {
         let groups = std::mem::take(&mut self.groups);
@@ -342,10 +385,10 @@ impl<'a> Evaluation<'a> {
 }
 
 /// The keys of the largest series, largest first, nulls last, ties by labels.
-pub fn largest(ranked: Vec<(SeriesKey, Series)>, count: usize) -> Vec<SeriesKey> {
+pub fn largest(ranked: &[(SeriesKey, Series)], count: usize) -> Vec<SeriesKey> {
     let value = |series: &Series| series.values.first().and_then(|values| values.first()).and_then(|n| n.as_f64());
-    let mut ranked: Vec<(SeriesKey, Option<f64>)> =
-        ranked.into_iter().map(|(key, series)| (key, value(&series).filter(|value| !value.is_nan()))).collect();
+    let mut ranked: Vec<(&SeriesKey, Option<f64>)> =
+        ranked.iter().map(|(key, series)| (key, value(series).filter(|value| !value.is_nan()))).collect();
     ranked.sort_by(|(a_key, a), (b_key, b)| {
         let by_value = match (a, b) {
             (Some(a), Some(b)) => b.total_cmp(a),
@@ -355,7 +398,7 @@ pub fn largest(ranked: Vec<(SeriesKey, Series)>, count: usize) -> Vec<SeriesKey>
         };
         by_value.then_with(|| a_key.0.cmp(&b_key.0))
     });
-    ranked.into_iter().take(count).map(|(key, _)| key).collect()
+    ranked.into_iter().take(count).map(|(key, _)| key.clone()).collect()
 }
 
 /// Series and gaps, with what was asked for, as a frame.
@@ -430,86 +473,6 @@ pub(crate) fn mark(run: &Run, index: usize) -> Option<Mark> {
         interval_ms: run.interval_ms.get(index).copied().unwrap_or(0),
         clock_offset_ms: run.clock_offset_ms.get(index).copied().unwrap_or(0),
     })
-}
-
-/// Finds the version in force, for times that rise.
-#[derive(Debug)]
-pub(crate) struct VersionCursor<'v> {
-    versions: &'v [Version],
-    takes: &'v [bool],
-    current: usize,
-}
-
-impl<'v> VersionCursor<'v> {
-    pub(crate) fn new(versions: &'v [Version], takes: &'v [bool]) -> Self {
-        VersionCursor { versions, takes, current: 0 }
-    }
-
-    /// Whether the version in force at `at` is taken, and its attributes.
-    pub(crate) fn at(&mut self, at: Timestamp) -> (bool, &'v Attributes) {
-        static NONE: Attributes = Attributes::new();
-        while self.versions.get(self.current + 1).is_some_and(|next| next.from <= at) {
-            self.current += 1;
-        }
-        let attributes = self.versions.get(self.current).map_or(&NONE, |version| &version.attributes);
-        (self.takes.get(self.current).copied().unwrap_or(false), attributes)
-    }
-
-    fn last_taken(&self, at: Timestamp) -> Arc<Attributes> {
-        let last = self.versions.iter().zip(self.takes).filter(|(_, taken)| **taken).map(|(version, _)| version);
-        let in_force = last.clone().take_while(|version| version.from <= at).last();
-        in_force.or_else(|| last.clone().next()).map(|version| Arc::clone(&version.attributes)).unwrap_or_default()
-    }
-}
-
-/// How a field is combined over the entities of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Combine {
-    /// Members' means, each over the time its target was seen, added up.
-    SumOfMeans,
-    /// Σ above / Σ below.
-    Quotient,
-    /// Mean over members, each weighted by the time it was there.
-    Mean,
-    /// Members' numbers added up.
-    Sum,
-    /// Members' newest numbers added up, of those still there at the bucket's end.
-    SumOfLast,
-    /// Smallest.
-    Min,
-    /// Largest.
-    Max,
-    /// Percentile of all members' values together.
-    Pool,
-}
-
-/// How a field is combined by default, and where `across` says otherwise.
-pub(crate) fn combine(field: &Field, across: Option<Across>) -> Combine {
-    if matches!(field.agg, Agg::Percentile(_)) {
-        return Combine::Pool;
-    }
-    match across {
-        Some(Across::Min) => Combine::Min,
-        Some(Across::Max) => Combine::Max,
-        Some(Across::Avg) => Combine::Mean,
-        Some(Across::Sum) => sum(field.agg),
-        None => match field.agg {
-            Agg::Min => Combine::Min,
-            Agg::Max => Combine::Max,
-            Agg::Avg | Agg::Last if field.operand.is_ratio() => Combine::Quotient,
-            Agg::Increase => Combine::Sum,
-            agg if field.additive => sum(agg),
-            _ => Combine::Mean,
-        },
-    }
-}
-
-fn sum(agg: Agg) -> Combine {
-    match agg {
-        Agg::Avg => Combine::SumOfMeans,
-        Agg::Last => Combine::SumOfLast,
-        _ => Combine::Sum,
-    }
 }
 
 #[cfg(test)]

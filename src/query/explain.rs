@@ -26,6 +26,12 @@ pub struct Plan {
     pub runs: u64,
     /// Samples in them.
     pub samples: u64,
+    /// Sealed blocks that were decoded for them.
+    pub blocks: u64,
+    /// Pieces of the journal that were.
+    pub pieces: u64,
+    /// Bytes of both.
+    pub bytes: u64,
     /// Rows of rolled-up hours that were read instead.
     pub hours: u64,
 }

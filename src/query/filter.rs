@@ -72,16 +72,22 @@ impl Filter {
         self.conditions.iter().all(|condition| matches!(condition.label, Label::Key(_)))
     }
 
-    /// The only identity the filter lets through, where it names one text for every key.
-    pub fn only_identity(&self, kind: &Kind) -> Option<Identity> {
-        let parts = (0..kind.identity.len()).map(|index| {
+    /// For each key of the kind the only text the filter lets through, where it names one.
+    pub fn keys(&self, kind: &Kind) -> Vec<Option<String>> {
+        let only = |index: usize| {
             let of_key = self.conditions.iter().filter(|condition| condition.label == Label::Key(index));
             of_key.into_iter().find_map(|condition| {
                 let mut only = condition.pattern.only()?;
                 only.next().filter(|_| only.next().is_none()).map(str::to_owned)
             })
-        });
-        parts.collect::<Option<Vec<_>>>().filter(|parts| !parts.is_empty()).map(Identity::new)
+        };
+        (0..kind.identity.len()).map(only).collect()
+    }
+
+    /// The only identity the filter lets through, where it names one text for every key.
+    pub fn only_identity(&self, kind: &Kind) -> Option<Identity> {
+        let parts = self.keys(kind).into_iter().collect::<Option<Vec<_>>>();
+        parts.filter(|parts| !parts.is_empty()).map(Identity::new)
     }
 }
 

@@ -29,7 +29,7 @@ impl ColumnSet {
             self.wanted.push(index);
             self.wanted.len() - 1
         });
-        Some(Place { position, column })
+        Some(Place { position, column, scale: 10f64.powi(i32::from(column.decimals())) })
     }
 }
 
@@ -38,6 +38,8 @@ impl ColumnSet {
 pub(crate) struct Place {
     position: usize,
     column: &'static Column,
+    /// What a whole number is divided by.
+    scale: f64,
 }
 
 impl Place {
@@ -45,16 +47,35 @@ impl Place {
         run.columns.get(self.position).map_or(Value::Null, |values| values.get(index))
     }
 
+    /// The value at a position, as it is printed.
+    pub(crate) fn number(self, run: &Run, index: usize) -> Number {
+        match (run.columns.get(self.position), self.column.repr) {
+            (Some(ColumnValues::Int(values)), repr) => match (values.get(index).copied().flatten(), repr) {
+                (Some(value), Repr::Integer { decimals }) => Number::Scaled { value, decimals },
+                (Some(value), Repr::Float) => Number::Scaled { value, decimals: 0 },
+                (None, _) => Number::Null,
+            },
+            (Some(ColumnValues::Float(values)), _) => {
+                values.get(index).copied().flatten().map_or(Number::Null, Number::Reported)
+            }
+            (None, _) => Number::Null,
+        }
+    }
+
     pub(crate) fn column(self) -> &'static Column {
         self.column
     }
 
     pub(crate) fn scale(self) -> f64 {
-        10f64.powi(i32::from(self.column.decimals()))
+        self.scale
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "a number that is computed with has 53 bits")]
     fn outside(self, run: &Run, index: usize) -> Option<f64> {
-        Number::of_column(self.column, self.value(run, index)).as_f64()
+        match (self.value(run, index), self.column.repr) {
+            (Value::Int(value), Repr::Integer { .. }) => Some(value as f64 / self.scale),
+            (value, _) => Number::of_column(self.column, value).as_f64(),
+        }
     }
 
     /// The counter's growth over a stretch, cut to a range, in native units.
@@ -78,7 +99,7 @@ impl Place {
     #[expect(clippy::cast_precision_loss, reason = "a rate is printed with 9 digits")]
     fn share_outside(self, run: &Run, next: usize, stretch: &Stretch, range: TimeRange) -> Option<f64> {
         self.share(run, next, stretch, range).map(|grown| match grown {
-            Grown::Int(amount) => amount as f64 / self.scale(),
+            Grown::Int(amount) => amount as f64 / self.scale,
             Grown::Float(amount) => amount,
         })
     }
@@ -185,7 +206,7 @@ impl Operand {
     pub(crate) fn at_sample(&self, run: &Run, index: usize, attributes: &Attributes) -> Number {
         match self {
             Operand::Attribute { name, .. } => attributes.get(name).map_or(Number::Null, Number::of_attribute),
-            Operand::Counter(place) | Operand::Gauge(place) => Number::of_column(place.column, place.value(run, index)),
+            Operand::Counter(place) | Operand::Gauge(place) => place.number(run, index),
             Operand::Remainder { of, less } => Number::derived(remainder(*of, *less, run, index)),
             Operand::GaugeRatio { .. } => {
                 Number::derived(self.quotient_at_sample(run, index).and_then(Quotient::value))
@@ -278,7 +299,7 @@ pub(crate) fn seconds(ms: i64) -> f64 {
 fn remainder(of: Place, less: Place, run: &Run, index: usize) -> Option<f64> {
     match (of.value(run, index), less.value(run, index)) {
         (Value::Int(left), Value::Int(right)) if of.column.decimals() == less.column.decimals() => {
-            Some(left.saturating_sub(right).max(0) as f64 / of.scale())
+            Some(left.saturating_sub(right).max(0) as f64 / of.scale)
         }
         (_, Value::Null) if less.column.untold_is_none => of.outside(run, index),
         _ => Some((of.outside(run, index)? - less.outside(run, index)?).max(0.0)),

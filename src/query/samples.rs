@@ -3,6 +3,7 @@
 //! Must not know: the store, how rows are printed.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::model::{Attributes, EntityRecord, Identity, Kind, Run, Timestamp};
 use crate::rate;
@@ -22,7 +23,7 @@ pub struct SampleRow<'a> {
     /// When its counters began.
     pub since: Option<Timestamp>,
     /// The attributes in force.
-    pub attributes: &'a Attributes,
+    pub attributes: &'a Arc<Attributes>,
     /// Stored columns, in the order of the kind's description.
     pub columns: &'a [Number],
     /// Derived columns, in the order of the kind's description; those of the stretch that ends at the sample.
@@ -68,13 +69,15 @@ impl SampleReader {
         let mut versions = VersionCursor::new(&entity.versions, &takes);
         let mut columns = vec![Number::Null; self.stored.len()];
         let mut derived = vec![Number::Null; self.derived.len()];
-        for index in run.inside() {
+        let inside = run.inside();
+        let mut newest = inside.start.checked_sub(1).and_then(|index| mark(run, index));
+        for index in inside {
             let Some(next) = mark(run, index) else { continue };
+            let previous = newest.replace(next);
             let (taken, attributes) = versions.at(next.at);
             if !taken || after.is_some_and(|after| next.at <= after) {
                 continue;
             }
-            let previous = index.checked_sub(1).and_then(|previous| mark(run, previous));
             let stretch = rate::stretch(previous.as_ref(), &next, run.polled_before_first);
             for (cell, operand) in columns.iter_mut().zip(&self.stored) {
                 *cell = operand.at_sample(run, index, attributes);

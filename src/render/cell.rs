@@ -6,13 +6,11 @@
 use std::io::Write as _;
 
 use crate::model::{AttributeValue, Timestamp};
-use crate::query::cell::Cell;
-use crate::query::civil::{format_bucket_time, format_instant};
+use crate::query::cell::{Cell, Number};
+use crate::query::civil::{push_bucket_time as push_bucket, push_instant as push_time};
 use crate::query::request::Zone;
 
-/// Digits of a computed number after the first: 9 significant ones are more than any rate measures, and few enough
-/// that the noise of floating-point sums is not printed.
-const DERIVED_DIGITS_AFTER_FIRST: usize = 8;
+use super::digits::{self, DERIVED_DIGITS, WHOLE_DIGITS_MAX};
 
 /// Smallest power of ten printed as a plain decimal; smaller numbers take an exponent.
 const PLAIN_EXPONENT_MIN: i32 = -7;
@@ -29,6 +27,16 @@ pub fn push_text(out: &mut Vec<u8>, cell: &Cell<'_>, zone: Zone) {
         Cell::Fact(AttributeValue::Text(text)) => out.extend_from_slice(text.as_bytes()),
         Cell::Time(at) | Cell::Fact(&AttributeValue::Time(at)) => push_instant(out, at, zone),
         _ => push_bare(out, cell),
+    }
+}
+
+/// Appends a number as a CSV field holds it. Null is empty.
+pub(super) fn push_number(out: &mut Vec<u8>, number: Number) {
+    match number {
+        Number::Null => {}
+        Number::Scaled { value, decimals } => push_scaled(out, value, decimals),
+        Number::Derived(value) => push_derived(out, value),
+        Number::Reported(value) => push_reported(out, value),
     }
 }
 
@@ -60,12 +68,12 @@ pub fn push_json(out: &mut Vec<u8>, cell: &Cell<'_>, zone: Zone) {
 
 /// Appends an instant with milliseconds.
 fn push_instant(out: &mut Vec<u8>, at: Timestamp, zone: Zone) {
-    out.extend_from_slice(format_instant(at, zone).as_bytes());
+    push_time(out, at, zone);
 }
 
 /// Appends the start of a bucket: without decimals, unless a range begins off the whole second.
 pub fn push_bucket_time(out: &mut Vec<u8>, at: Timestamp, zone: Zone) {
-    out.extend_from_slice(format_bucket_time(at, zone).as_bytes());
+    push_bucket(out, at, zone);
 }
 
 /// Appends text as a JSON string.
@@ -97,11 +105,13 @@ fn push_bare(out: &mut Vec<u8>, cell: &Cell<'_>) {
 
 /// Appends `value` / 10^`decimals` exactly, without zeros at the end of the fraction.
 fn push_scaled(out: &mut Vec<u8>, value: i64, decimals: u8) {
-    let mut digits = [0u8; 24];
-    let length = print(&mut digits, format_args!("{}", value.unsigned_abs()));
-    let digits = digits.get(..length).unwrap_or_default();
+    let mut buffer = [0; WHOLE_DIGITS_MAX];
+    let digits = digits::whole(&mut buffer, value.unsigned_abs());
     if value < 0 {
         out.push(b'-');
+    }
+    if decimals == 0 {
+        return out.extend_from_slice(digits);
     }
     let decimals = usize::from(decimals);
     let whole_length = digits.len().saturating_sub(decimals);
@@ -124,8 +134,16 @@ fn push_derived(out: &mut Vec<u8>, value: f64) {
     if value == 0.0 {
         return out.push(b'0');
     }
+    if let Some((nine, exponent)) = digits::nine(value.abs()) {
+        if value < 0.0 {
+            out.push(b'-');
+        }
+        let mut buffer = [0; WHOLE_DIGITS_MAX];
+        return push_decimal(out, digits::whole(&mut buffer, nine), exponent);
+    }
     let mut text = [0u8; 40];
-    let length = print(&mut text, format_args!("{value:.DERIVED_DIGITS_AFTER_FIRST$e}"));
+    let after_first = DERIVED_DIGITS - 1;
+    let length = print(&mut text, format_args!("{value:.after_first$e}"));
     push_scientific(out, text.get(..length).unwrap_or_default());
 }
 
@@ -176,7 +194,11 @@ fn push_scientific(out: &mut Vec<u8>, text: &[u8]) {
         *place = *digit;
         length = length.saturating_add(1);
     }
-    let digits = buffer.get(..length).unwrap_or_default();
+    push_decimal(out, buffer.get(..length).unwrap_or_default(), exponent);
+}
+
+/// Appends a number of these digits, of which the first counts 10^`exponent`: as a plain decimal where that is short.
+fn push_decimal(out: &mut Vec<u8>, digits: &[u8], exponent: i32) {
     let significant = digits.iter().rposition(|&digit| digit != b'0').map_or(1, |last| last.saturating_add(1));
     let digits = digits.get(..significant).unwrap_or_default();
     let zeros = |count: i32| std::iter::repeat_n(b'0', usize::try_from(count).unwrap_or(0));

@@ -23,6 +23,9 @@ pub fn json<W: Write>(
         json.key("entities")?.integer(whole(plan.entities))?;
         json.key("runs")?.integer(whole(plan.runs))?;
         json.key("samples")?.integer(whole(plan.samples))?;
+        json.key("blocks")?.integer(whole(plan.blocks))?;
+        json.key("pieces")?.integer(whole(plan.pieces))?;
+        json.key("bytes")?.integer(whole(plan.bytes))?;
         json.key("hours")?.integer(whole(plan.hours))?;
         json.key("took_seconds")?.cell(&Cell::Scaled { value: took_ms, decimals: 3 })?;
         match explained {

@@ -27,7 +27,6 @@ pub struct Head<'a> {
 pub struct Answer<W: Write>(Inner<W>);
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in an answer")]
 enum Inner<W: Write> {
     Json { json: JsonWriter<W>, names: Vec<String>, is_of_report: bool },
     Rows { out: Option<W>, form: Form, rows: Option<Rows<W>> },

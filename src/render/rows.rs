@@ -4,9 +4,9 @@
 
 use std::io::{self, Write};
 
-use super::csv::CsvTable;
+use super::csv::{CsvTable, Printed};
 use super::json::JsonWriter;
-use crate::query::cell::Cell;
+use crate::query::cell::{Cell, Number};
 use crate::query::frame::Frame;
 use crate::query::request::Zone;
 
@@ -26,7 +26,6 @@ pub enum Form {
 pub struct Rows<W: Write>(Inner<W>);
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in an answer")]
 enum Inner<W: Write> {
     Csv(CsvTable<W>),
     Lines { json: JsonWriter<W>, names: Vec<String>, next: usize },
@@ -58,10 +57,40 @@ impl<W: Write> Rows<W> {
         self.end_row()
     }
 
+    /// Adds cells to the row that was begun: those kept in `printed`, where the form can keep what it printed.
+    pub(super) fn cells<'a>(
+        &mut self,
+        printed: &mut Option<Printed>,
+        mut cells: impl Iterator<Item = Cell<'a>>,
+    ) -> io::Result<()> {
+        match &mut self.0 {
+            Inner::Csv(table) => {
+                let printed = printed.get_or_insert_with(|| table.printed(cells));
+                table.put(printed);
+                Ok(())
+            }
+            Inner::Lines { .. } => cells.try_for_each(|cell| self.cell(&cell)),
+        }
+    }
+
+    /// Adds a number to the row that was begun.
+    pub(super) fn number(&mut self, number: Number) -> io::Result<()> {
+        match &mut self.0 {
+            Inner::Csv(table) => {
+                table.number(number);
+                Ok(())
+            }
+            Inner::Lines { .. } => self.cell(&number.into()),
+        }
+    }
+
     /// Adds a cell to the row that was begun.
     pub fn cell(&mut self, cell: &Cell<'_>) -> io::Result<()> {
         match &mut self.0 {
-            Inner::Csv(table) => table.cell(cell),
+            Inner::Csv(table) => {
+                table.cell(cell);
+                Ok(())
+            }
             Inner::Lines { json, names, next } => {
                 if *next == 0 {
                     json.begin(b'{')?;

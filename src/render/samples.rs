@@ -1,9 +1,13 @@
 //! A sample as a row: `time,<identity…>,since,<attributes…>,<counters and gauges…>,<derived…>`.
 //!
-//! Must not know: the form the rows are printed in, how samples are read.
+//! Must not know: how samples are read.
 
-use crate::model::Attribute;
-use crate::model::Kind;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use super::csv::Printed;
+use super::rows::{Form, Rows};
+use crate::model::{Attribute, Attributes, Identity, Kind, Timestamp};
 use crate::query::cell::Cell;
 use crate::query::request::SamplesRequest;
 use crate::query::samples::SampleRow;
@@ -34,12 +38,70 @@ impl SampleColumns {
 
     /// A row's cells, in the same order.
     pub fn cells<'a>(&'a self, row: &'a SampleRow<'a>) -> impl Iterator<Item = Cell<'a>> {
+        let numbers = row.columns.iter().chain(row.derived).map(|&number| Cell::from(number));
+        std::iter::once(Cell::Time(row.at)).chain(self.facts(row)).chain(numbers)
+    }
+
+    /// Those that stay the same from sample to sample.
+    fn facts<'a>(&'a self, row: &'a SampleRow<'a>) -> impl Iterator<Item = Cell<'a>> {
         let identity = (0..self.kind.identity.len()).map(|index| Cell::Text(row.identity.part(index)));
         let since = row.since.map_or(Cell::Null, Cell::Time);
         let attributes =
             self.attributes.iter().map(|attribute| row.attributes.get(attribute.name).map_or(Cell::Null, Cell::Fact));
-        let numbers = row.columns.iter().chain(row.derived).map(|&number| Cell::from(number));
-        let head = std::iter::once(Cell::Time(row.at)).chain(identity).chain(std::iter::once(since));
-        head.chain(attributes).chain(numbers)
+        identity.chain(std::iter::once(since)).chain(attributes)
+    }
+}
+
+/// The rows of one request being written; what is said of an entity is printed once, not with each of its samples.
+#[derive(Debug)]
+pub struct SampleTable<W: Write> {
+    columns: SampleColumns,
+    rows: Rows<W>,
+    facts: Option<Facts>,
+}
+
+/// What the rows before said of their entity, and how it was printed.
+#[derive(Debug)]
+struct Facts {
+    identity: Identity,
+    since: Option<Timestamp>,
+    attributes: Arc<Attributes>,
+    printed: Option<Printed>,
+}
+
+impl<W: Write> SampleTable<W> {
+    /// A table with its header.
+    pub fn new(out: W, form: Form, request: &SamplesRequest) -> io::Result<Self> {
+        let columns = SampleColumns::new(request);
+        let rows = Rows::new(out, form, request.zone, columns.names())?;
+        Ok(SampleTable { columns, rows, facts: None })
+    }
+
+    /// Adds a sample.
+    pub fn row(&mut self, row: &SampleRow<'_>) -> io::Result<()> {
+        let is_same = |facts: &Facts| {
+            Arc::ptr_eq(&facts.attributes, row.attributes)
+                && facts.since == row.since
+                && facts.identity == *row.identity
+        };
+        let facts = match self.facts.take().filter(is_same) {
+            Some(facts) => facts,
+            None => Facts {
+                identity: row.identity.clone(),
+                since: row.since,
+                attributes: Arc::clone(row.attributes),
+                printed: None,
+            },
+        };
+        let facts = self.facts.insert(facts);
+        self.rows.cell(&Cell::Time(row.at))?;
+        self.rows.cells(&mut facts.printed, self.columns.facts(row))?;
+        row.columns.iter().chain(row.derived).try_for_each(|number| self.rows.number(*number))?;
+        self.rows.end_row()
+    }
+
+    /// Hands over what is still buffered.
+    pub fn finish(self) -> io::Result<()> {
+        self.rows.finish()
     }
 }

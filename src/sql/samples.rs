@@ -277,7 +277,7 @@ impl Rows for SampleRows {
             (Some(range), None) => {
                 // A shorter identity comes before all that begin with it.
                 let first = self.keys.first().cloned().flatten().map(|first| Identity::new([first]));
-                From::Pages(Entities::after(self.kind, range, first))
+                From::Pages(Entities::after(self.kind, range, first).with(self.keys.clone()))
             }
         };
         Ok(())

@@ -2,6 +2,7 @@
 
 mod functions;
 mod hostile;
+mod library;
 mod reports;
 mod tables;
 mod world;

@@ -16,6 +16,7 @@ pub(super) mod fleet;
 mod late;
 mod random;
 mod scenarios;
+mod together;
 
 /// A kind with two keys, every type of attribute, and both sorts of columns.
 pub(super) static THING: Kind = Kind {

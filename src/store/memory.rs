@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::learnt::backdated;
 use super::{
-    Appended, Cutoffs, EntityQuery, EventQuery, EventRecord, Fetch, HOUR_MS, Polls, Retained, TargetRecord,
-    VERSIONS_PER_HOUR_MAX, drawn_id, limit_hit, wants_event,
+    Appended, Cutoffs, EntityQuery, EventQuery, EventRecord, FetchAll, HOUR_MS, Polls, ReadAll, Retained, TargetRecord,
+    VERSIONS_PER_HOUR_MAX, Work, drawn_id, has_keys, limit_hit, wants_event,
 };
 use crate::model::{
     Attributes, Column, ColumnValues, EntityRecord, Event, Identity, Kind, Observation, Outcome, Poll, PollRecord,
@@ -132,13 +132,14 @@ impl Memory {
             .collect()
     }
 
-    /// See [`super::Store::entities`].
-    pub fn entities(&self, query: &EntityQuery) -> Vec<EntityRecord> {
+    /// See [`super::Store::entities_with`].
+    pub fn entities_with(&self, query: &EntityQuery, keys: &[Option<String>]) -> Vec<EntityRecord> {
         let kept = self.kept();
         let Some(entities) = kept.kinds.get(query.kind.name) else { return Vec::new() };
         let after = entities.iter().filter(|(identity, _)| query.after.as_ref().is_none_or(|after| *identity > after));
         let seen = after.filter(|(_, entity)| kept.is_seen_in(entity, query.seen_in));
-        seen.take(query.limit).map(|(identity, entity)| kept.record(identity, entity, query.seen_in)).collect()
+        let wanted = seen.filter(|(identity, _)| has_keys(identity, keys));
+        wanted.take(query.limit).map(|(identity, entity)| kept.record(identity, entity, query.seen_in)).collect()
     }
 
     /// See [`super::Store::entity`].
@@ -148,37 +149,11 @@ impl Memory {
         Some(kept.record(identity, entity, range))
     }
 
-    /// See [`super::Store::read`].
-    pub fn read(&self, fetch: &Fetch<'_>) -> Run {
+    /// See [`super::Store::read_all`].
+    pub fn read_all(&self, fetch: &FetchAll<'_>) -> ReadAll {
         let kept = self.kept();
-        let range = fetch.range;
-        let entity = kept.kinds.get(fetch.kind.name).and_then(|entities| entities.get(fetch.identity));
-        let nothing = BTreeMap::new();
-        let samples = entity.map_or(&nothing, |entity| &entity.samples);
-        let before = samples.range(..range.start()).next_back();
-        let after = samples.range(range.end()..).next();
-        let rows: Vec<(&Timestamp, &KeptSample)> =
-            before.into_iter().chain(samples.range(range.start()..range.end())).chain(after).collect();
-        let polled_before_first = match rows.first() {
-            Some((_, first)) if before.is_none() => kept.good_before(&first.target, first.poll),
-            _ => None,
-        };
-        Run {
-            range,
-            has_before: before.is_some(),
-            has_after: after.is_some(),
-            at: rows.iter().map(|(at, _)| **at).collect(),
-            since: rows.iter().map(|(_, sample)| sample.since).collect(),
-            interval_ms: rows.iter().map(|(_, sample)| sample.interval_ms).collect(),
-            clock_offset_ms: rows.iter().map(|(_, sample)| sample.clock_offset_ms).collect(),
-            columns: fetch
-                .columns
-                .iter()
-                .filter_map(|index| fetch.kind.columns.get(*index).map(|column| (*index, column)))
-                .map(|(index, column)| column_values(column, rows.iter().map(|(_, sample)| sample.values.get(index))))
-                .collect(),
-            polled_before_first,
-        }
+        let runs = fetch.identities.iter().map(|identity| kept.run(identity, fetch)).collect();
+        ReadAll { runs, work: Work::default() }
     }
 
     /// See [`super::Store::polls`].
@@ -265,6 +240,37 @@ fn as_float(value: Value) -> Option<f64> {
 }
 
 impl Kept {
+    fn run(&self, identity: &Identity, fetch: &FetchAll<'_>) -> Run {
+        let range = fetch.range;
+        let entity = self.kinds.get(fetch.kind.name).and_then(|entities| entities.get(identity));
+        let nothing = BTreeMap::new();
+        let samples = entity.map_or(&nothing, |entity| &entity.samples);
+        let before = samples.range(..range.start()).next_back();
+        let after = samples.range(range.end()..).next();
+        let rows: Vec<(&Timestamp, &KeptSample)> =
+            before.into_iter().chain(samples.range(range.start()..range.end())).chain(after).collect();
+        let polled_before_first = match rows.first() {
+            Some((_, first)) if before.is_none() => self.good_before(&first.target, first.poll),
+            _ => None,
+        };
+        Run {
+            range,
+            has_before: before.is_some(),
+            has_after: after.is_some(),
+            at: rows.iter().map(|(at, _)| **at).collect(),
+            since: rows.iter().map(|(_, sample)| sample.since).collect(),
+            interval_ms: rows.iter().map(|(_, sample)| sample.interval_ms).collect(),
+            clock_offset_ms: rows.iter().map(|(_, sample)| sample.clock_offset_ms).collect(),
+            columns: fetch
+                .columns
+                .iter()
+                .filter_map(|index| fetch.kind.columns.get(*index).map(|column| (*index, column)))
+                .map(|(index, column)| column_values(column, rows.iter().map(|(_, sample)| sample.values.get(index))))
+                .collect(),
+            polled_before_first,
+        }
+    }
+
     fn append(&mut self, snapshot: &Snapshot, appended: &mut Appended) {
         let poll = &snapshot.poll;
         self.polls_appended += 1;

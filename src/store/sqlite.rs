@@ -16,12 +16,13 @@ use self::upkeep::Steps;
 use self::windows::Windows;
 use self::write::Writer;
 use super::{
-    Appended, Chains, CheckReport, Compacted, Cutoffs, EntityQuery, EventQuery, EventRecord, Fetch, ForeignSample,
-    HoursFetch, Import, Imported, Limits, OnProgress, Polls, Retained, Rolled, Size, Stats, StoreError, TargetRecord,
-    Upkeep, drawn_id,
+    Appended, Chains, CheckReport, Compacted, Cutoffs, EntityQuery, EventQuery, EventRecord, FetchAll, ForeignSample,
+    HoursFetch, Import, Imported, Limits, OnProgress, Polls, ReadAll, Retained, Rolled, Size, Stats, StoreError,
+    TargetRecord, Upkeep, drawn_id,
 };
-use crate::model::{EntityRecord, Identity, Kind, Run, Snapshot, TargetName, TimeRange, Timestamp};
+use crate::model::{EntityRecord, Identity, Kind, Snapshot, TargetName, TimeRange, Timestamp};
 
+mod archive;
 mod backup;
 mod block;
 mod check;
@@ -40,6 +41,7 @@ mod queries;
 mod read;
 mod retention;
 mod rollup;
+mod runs;
 mod samples;
 mod seal;
 mod sealed;
@@ -189,7 +191,12 @@ impl Sqlite {
 
     /// See [`super::Store::entities`].
     pub fn entities(&self, query: &EntityQuery) -> Result<Vec<EntityRecord>, StoreError> {
-        self.reading("list entities", |connection| read::entities(connection, query))
+        self.entities_with(query, &[])
+    }
+
+    /// See [`super::Store::entities_with`].
+    pub fn entities_with(&self, query: &EntityQuery, keys: &[Option<String>]) -> Result<Vec<EntityRecord>, StoreError> {
+        self.reading("list entities", |connection| read::entities(connection, query, keys))
     }
 
     /// See [`super::Store::entity`].
@@ -202,14 +209,14 @@ impl Sqlite {
         self.reading("read an entity", |connection| read::entity(connection, kind, identity, range))
     }
 
-    /// See [`super::Store::read`].
-    pub fn read(&self, fetch: &Fetch<'_>) -> Result<Run, StoreError> {
+    /// See [`super::Store::read_all`].
+    pub fn read_all(&self, fetch: &FetchAll<'_>) -> Result<ReadAll, StoreError> {
         const OPERATION: &str = "read samples";
         if !self.layouts.contains_key(fetch.kind.name) {
             let detail = format!("kind {} is not one that the store was opened for", fetch.kind.name);
             return Err(read::damaged(OPERATION, detail));
         }
-        self.reading(OPERATION, |connection| samples::run(connection, fetch).during(OPERATION))
+        self.reading(OPERATION, |connection| runs::read_all(connection, fetch).during(OPERATION))
     }
 
     /// See [`super::Store::hours`].

@@ -50,9 +50,10 @@ impl Evaluation<'_> {
         HourNeeds { fields, places, with_bins, with_stays: self.request.group_by.is_some() }
     }
 
-    /// Takes hours of the pass under way. They come in time order and do not overlap.
-    pub fn fold_hours(&mut self, entity: &EntityRecord, pass: &Pass, needs: &HourNeeds, hours: &Hours) {
-        let mut versions = VersionCursor::new(&entity.versions, &pass.takes);
+    /// Takes hours of a pass. They come in time order and do not overlap.
+    pub fn fold_hours(&self, entity: &EntityRecord, pass: &mut Pass, needs: &HourNeeds, hours: &Hours) {
+        let Pass { takes, member, .. } = pass;
+        let mut versions = VersionCursor::new(&entity.versions, takes);
         let mut cells = Vec::with_capacity(needs.places.len());
         for (index, row) in hours.rows.iter().enumerate() {
             let (taken, attributes) = versions.at(row.version);
@@ -62,36 +63,36 @@ impl Evaluation<'_> {
             cells.clear();
             cells.extend(needs.places.iter().map(|place| hours.cells.get((*place)?)?.get(index)));
             let bucket = self.bucket_of(row.start);
-            self.member.take_hour(&self.fields, bucket, row, &cells, attributes);
+            member.take_hour(&self.fields, bucket, row, &cells, attributes);
         }
         if !needs.with_stays {
             return;
         }
-        let mut versions = VersionCursor::new(&entity.versions, &pass.takes);
+        let mut versions = VersionCursor::new(&entity.versions, takes);
         for stay in hours.stays.iter().chain(&hours.after) {
             let (taken, _) = versions.at(stay.version);
             let presence = if taken { stay.presence } else { Presence::Gone };
-            self.member.note_stay(self.edges, (stay.from, stay.to), presence);
-            self.member.last_stay = self.member.last_stay.max(Some(stay.to));
+            member.note_stay(self.edges, (stay.from, stay.to), presence);
+            member.last_stay = member.last_stay.max(Some(stay.to));
         }
     }
 
-    /// Up to when it is told how the entity of the pass under way was there.
-    pub fn told_until(&self) -> Option<Timestamp> {
-        self.member.noted_until
+    /// Up to when it is told how the entity of a pass was there.
+    pub fn told_until(&self, pass: &Pass) -> Option<Timestamp> {
+        pass.member.noted_until
     }
 
     /// Takes the time after the last sample there is, in the range of a run that came last: the entity is gone if its
     /// target was seen again without it.
-    pub fn fold_after_last(&mut self, run: &Run, seen: &Seen) {
+    pub fn fold_after_last(&self, pass: &mut Pass, run: &Run, seen: &Seen) {
         if run.has_after {
             return;
         }
         // Where samples are gone, the hours say when the last one was.
-        let last = run.at.last().copied().or(self.member.last_stay);
-        let from = last.or(self.told_until()).unwrap_or(self.request.range.start());
+        let last = run.at.last().copied().or(pass.member.last_stay);
+        let from = last.or(self.told_until(pass)).unwrap_or(self.request.range.start());
         let gone = last.is_none_or(|last| seen.last_good_started().is_some_and(|good| good > last));
         let presence = if gone { Presence::Gone } else { Presence::Seen };
-        self.member.note_stay(self.edges, (from, run.range.end()), presence);
+        pass.member.note_stay(self.edges, (from, run.range.end()), presence);
     }
 }

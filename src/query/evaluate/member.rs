@@ -14,6 +14,8 @@ mod hours;
 #[derive(Debug)]
 pub(super) struct Member {
     buckets: usize,
+    /// Whether any field takes something from stretches.
+    has_stretches: bool,
     slots: Vec<Slot>,
     values: Vec<Vec<Vec<f64>>>,
     sketches: Vec<Vec<Sketch>>,
@@ -55,8 +57,10 @@ impl Member {
         let sketches = fields.iter().map(|field| {
             if is_percentile(field) && field.by_sketch { vec![Sketch::default(); buckets] } else { Vec::new() }
         });
+        let has_stretches = fields.iter().any(|field| field.agg == Agg::Increase || field.operand.is_of_stretch());
         Member {
             buckets,
+            has_stretches,
             slots: vec![Slot::default(); fields.len().saturating_mul(buckets)],
             values: values.collect(),
             sketches: sketches.collect(),
@@ -110,6 +114,9 @@ impl Member {
         self.last_stretch = self.last_stretch.max(Some(stretch.to));
         if let Some(covered) = self.covered_ms.get_mut(bucket) {
             *covered += stretch.covered_ms(cut);
+        }
+        if !self.has_stretches {
+            return;
         }
         for (index, field) in fields.iter().enumerate() {
             let Some(slot) = self.slots.get_mut(index * self.buckets + bucket) else { continue };

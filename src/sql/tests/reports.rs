@@ -1,7 +1,4 @@
-//! The reports that come with the program, each against a recording small enough to work its answer out by hand; and
-//! what is told of reports that have a fault.
-
-use std::fs;
+//! The reports that come with the program, each against a recording small enough to work its answer out by hand.
 
 use super::world::{MIB, at, bounds, happened, in_memory, missed, printed, seen, visit};
 use crate::model::{AttributeValue, Observation, Outcome, Snapshot, Timestamp};
@@ -12,7 +9,7 @@ const GIB: i64 = 1 << 30;
 /// Nanoseconds of a tenth of a core over 10 s.
 const TENTH_NS: i64 = 1_000_000_000;
 
-fn start() -> Timestamp {
+pub(super) fn start() -> Timestamp {
     // A Monday.
     at("2026-08-17T00:00:00Z")
 }
@@ -21,11 +18,11 @@ fn later(seconds: i64) -> Timestamp {
     start().plus_ms(seconds * 1000)
 }
 
-fn library() -> Library {
+pub(super) fn library() -> Library {
     Library::new(KINDS, None)
 }
 
-fn answer(library: &Library, database: &Database, question: &str) -> Result<Vec<String>, SqlError> {
+pub(super) fn answer(library: &Library, database: &Database, question: &str) -> Result<Vec<String>, SqlError> {
     let (name, parameters) = question.split_once('?').unwrap_or((question, ""));
     let parameters = parameters.split('&').filter_map(|pair| pair.split_once('='));
     let parameters: Vec<_> = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -36,7 +33,7 @@ fn answer(library: &Library, database: &Database, question: &str) -> Result<Vec<
 
 /// Asks a report, `name?parameter=value&…`; rows as cells between bars, without the header.
 #[track_caller]
-fn check(database: &Database, question: &str, expected: &[&str]) {
+pub(super) fn check(database: &Database, question: &str, expected: &[&str]) {
     match answer(&library(), database, question) {
         Ok(lines) => assert_eq!(lines[1..], *expected, "{question}: {}", lines[0]),
         Err(error) => panic!("{question}: {}", error.chain()),
@@ -55,7 +52,7 @@ fn container(tick: i64, id: &str, facts: &[(&'static str, AttributeValue)], tent
 /// For a minute on n1: two containers of /web with 0.5 and 0.3 cores, 100 and 200 MiB, each limited to 2 cores and 512
 /// MiB and allocated 1 core and 512 MiB; one of /db with 1 core and 400 MiB, of reserved 2 cores and 1 GiB; and `lone`
 /// of no application with 0.1 cores and 50 MiB.
-fn four() -> Database {
+pub(super) fn four() -> Database {
     let round = |tick: i64| {
         let web = |name: &str| {
             let facts: Vec<(&'static str, AttributeValue)> = vec![
@@ -417,106 +414,4 @@ fn noisy_neighbours() {
     let own = "n1|web-1||0.5|0.5|0.3|0.2778|db|both";
     check(&database, "noisy_neighbours", &[own, "n1|web-2||0.3|0|0.3|0.1667|db|neighbours"]);
     check(&database, "noisy_neighbours?pressure=0.5", &["n1|web-1||0.5|0.5|0.3|0.2778|db|own limit"]);
-}
-
-#[test]
-fn the_directory_equals_the_list_and_headers_are_whole() {
-    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("queries/reports");
-    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut files: Vec<String> = files.map(|name| name.trim_end_matches(".sql").to_owned()).collect();
-    files.sort_unstable();
-    let entries = library().list().unwrap();
-    assert_eq!(files, entries.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>());
-    let database = in_memory(&[], start());
-    for entry in entries {
-        let report = entry.report.unwrap();
-        assert!(
-            !report.about.is_empty() && !report.columns.is_empty() && !report.parameters.is_empty(),
-            "{}",
-            entry.name
-        );
-        assert!(report.columns.iter().all(|column| !column.help.is_empty()), "{}", entry.name);
-        assert!(report.parameters.iter().all(|parameter| !parameter.help.is_empty()), "{}", entry.name);
-        // Over nothing recorded the answer is empty, and of the columns that the header lists.
-        check(&database, &entry.name, &[]);
-    }
-}
-
-#[test]
-fn a_report_of_ones_own_is_there_at_once_and_its_faults_are_told_by_file_and_line() {
-    let directory = tempfile::tempdir().unwrap();
-    let library = Library::new(KINDS, Some(directory.path().to_owned()));
-    let database = four();
-    let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
-    write("notes.txt", "no report");
-    let head = "-- title: Mine\n-- parameter app glob = *: applications\n-- column n: how many\n";
-    write("mine.sql", &format!("{head}SELECT count(*) AS n FROM container WHERE app GLOB :app\n"));
-    assert_eq!(answer(&library, &database, "mine?app=/db").unwrap(), ["n", "7"]);
-    write("mine.sql", &format!("{head}SELECT 1 AS n"));
-    assert_eq!(answer(&library, &database, "mine").unwrap(), ["n", "1"], "changed without a restart");
-    // One of the same name takes the place of one that comes with the program.
-    write("coverage.sql", "-- title: Mine\nSELECT 2");
-    assert_eq!(answer(&library, &database, "coverage").unwrap(), ["2", "2"]);
-    assert_eq!(library.list().unwrap().iter().filter(|entry| entry.is_own).count(), 2);
-
-    let place = directory.path().join("mine.sql").display().to_string();
-    let fault = |text: &str, expected: &str| {
-        write("mine.sql", text);
-        let error = answer(&library, &database, "mine").unwrap_err().chain();
-        assert_eq!(error, format!("{place}:{expected}"), "{text}");
-    };
-    fault("SELECT 1", "1: the header has no title: begin with `-- title: …`");
-    fault(
-        "-- title: x\n-- parmeter a text = b: c\nSELECT 1",
-        "2: `parmeter a text = b: c` is none of `title:`, `about:`, `parameter NAME TYPE = DEFAULT: …`, `column NAME [UNIT]: \
-         …`; indent a line that goes on with the one before by three spaces",
-    );
-    fault("-- title: x\n-- parameter a\nSELECT 1", "2: write it as `parameter NAME TYPE = DEFAULT: what it means`");
-    fault(
-        "-- title: x\n-- parameter a thing = 1: c\nSELECT 1",
-        "2: `thing` is no type: types are text, integer, number, time, duration, step, zone, glob and column(KIND)",
-    );
-    fault("-- title: x\n-- parameter a integer = b: c\nSELECT 1", "2: the default of a: `b` is no whole number");
-    fault(
-        "-- title: x\n-- parameter A text = b: c\nSELECT 1",
-        "2: `A` is no name: names are of a-z, 0-9 and _, and not `formulas`",
-    );
-    fault(
-        "-- title: x\n-- parameter a text = : c\n-- parameter a text = : c\nSELECT 1",
-        "3: the parameter a stands there twice",
-    );
-    fault(
-        "-- title: x\n-- column a seconds: b\nSELECT 1",
-        "2: write the unit in brackets: `column NAME [UNIT]: what it says`",
-    );
-    fault("-- title: x\n-- column a: b\nSELECT 1 AS c", "1: the header lists the columns a; the statement gives c");
-    fault("-- title: x\n\nSELECT 1\nFROM contaner", "4: no such table: contaner; did you mean `container`?");
-    fault("-- title: x\nSELECT ,", "2: near \",\": syntax error");
-    fault("-- title: x\nSELECT\n  :start", "3: the parameter :start is given no value");
-    fault(
-        "-- title: x\nDROP TABLE container",
-        "1: to create, change or drop anything is not possible here: statements read, with SELECT",
-    );
-    fault(&format!("-- title: x\n{}", " ".repeat(70_000)), "0: has more than 65536 bytes, which no report needs");
-    write("no name.sql", "-- title: x\nSELECT 1");
-    assert!(library.list().unwrap().iter().any(|entry| entry.name == "no name" && entry.report.is_err()));
-    // A list is there although one of its reports has a fault; without its directory there is none.
-    let gone = Library::new(KINDS, Some(directory.path().join("gone")));
-    let error = gone.list().unwrap_err().to_string();
-    assert!(error.contains("gone:0: the directory of reports cannot be read"), "{error}");
-}
-
-#[test]
-fn parameters_are_checked() {
-    let fault = |question: &str| answer(&library(), &four(), question).unwrap_err().chain();
-    assert!(
-        fault("right_sizing?mrgin=1")
-            .contains("mrgin: unknown parameter of the report right_sizing; did you mean `margin`?")
-    );
-    assert!(fault("right_sizing?margin=x").starts_with("margin: `x` is no number"));
-    assert!(fault("right_sizing?margin=1&margin=2").contains("stands there twice"));
-    assert!(fault("right_sizing?start=soon").starts_with("start: `soon` is no time"));
-    assert!(fault("busiest_hour?tz=Berlin").starts_with("tz: "));
-    assert!(fault("top_containers?count=many").starts_with("count: `many` is no whole number"));
-    assert!(fault(r"right_sizing?app=a\").starts_with("app: ends in a lone"));
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::*;
-use crate::store::{Appended, EventRecord, Limits};
+use crate::store::{Appended, EventRecord, FetchAll, Limits};
 
 /// Something that happens to a store.
 #[derive(Debug, Clone)]
@@ -173,6 +173,22 @@ fn without_sequence(records: Vec<EventRecord>) -> Vec<Event> {
     records.into_iter().map(|record| record.event).collect()
 }
 
+/// Read together, in another order than by identity, every entity's run is what it is alone: in either store.
+fn assert_same_together(memory: &Store, sqlite: &Store, kind: &'static Kind, range: TimeRange) {
+    let columns: Vec<usize> = (0..kind.columns.len()).collect();
+    let all = EntityQuery { kind, seen_in: TimeRange::ALL, after: None, limit: 1_000 };
+    let nobody = Identity::new(["nobody"]);
+    let known: Vec<Identity> = memory.entities(&all).unwrap().into_iter().rev().map(|entity| entity.identity).collect();
+    let identities: Vec<&Identity> = known.iter().chain([&nobody]).collect();
+    let fetch = FetchAll { kind, identities: &identities, range, columns: &columns };
+    let (left, right) = (memory.read_all(&fetch).unwrap(), sqlite.read_all(&fetch).unwrap());
+    assert_eq!((left.runs.len(), right.runs.len()), (identities.len(), identities.len()));
+    for (left, right) in left.runs.iter().zip(&right.runs) {
+        assert_same_run(left, right);
+    }
+    assert!(right.runs.iter().all(Run::is_empty) || right.work.blocks + right.work.pieces > 0, "{:?}", right.work);
+}
+
 fn assert_same(memory: &Store, sqlite: &Store, times: &[i64], asked: &[Asked]) {
     assert_eq!(memory.targets().unwrap(), sqlite.targets().unwrap());
     assert_eq!(memory.samples_kept_from().unwrap(), sqlite.samples_kept_from().unwrap());
@@ -189,8 +205,15 @@ fn assert_same(memory: &Store, sqlite: &Store, times: &[i64], asked: &[Asked]) {
             assert_eq!(polls(memory), polls(sqlite), "polls of {target} in {range:?}");
         }
         for kind in KINDS {
+            assert_same_together(memory, sqlite, kind, range);
             let query = EntityQuery { kind, seen_in: range, after: None, limit: 1_000 };
             assert_eq!(memory.entities(&query).unwrap(), sqlite.entities(&query).unwrap(), "seen in {range:?}");
+            for keys in
+                [vec![None, Some("1".to_owned())], vec![Some("here".to_owned())], vec![Some("2".to_owned()), None]]
+            {
+                let with = |store: &Store| store.entities_with(&query, &keys).unwrap();
+                assert_eq!(with(memory), with(sqlite), "{keys:?} in {range:?}");
+            }
             let query = EntityQuery { after: Some(thing("1")), limit: 2, ..query };
             assert_eq!(memory.entities(&query).unwrap(), sqlite.entities(&query).unwrap(), "page in {range:?}");
             for number in 0..5 {

@@ -28,6 +28,7 @@
 //! takes the columns it knows and passes over the others, and what a block does not have is null.
 
 use std::fmt;
+use std::ops::Range;
 
 use flate2::Crc;
 
@@ -132,10 +133,35 @@ impl Layout {
         crc.sum()
     }
 
+    /// Where columns of a kind are, in the order asked.
+    pub(super) fn places(&self, kind: &Kind, columns: &[usize]) -> Vec<Place> {
+        let place = |stored: &str, repr: Repr| {
+            let position = self.position(stored);
+            let holds = position.and_then(|position| self.columns.get(position)).map(|(_, holds)| *holds);
+            match (position, repr, holds) {
+                (Some(position), Repr::Integer { .. }, Some(Holds::Ints)) => Place::Ints(position),
+                (Some(position), Repr::Float, Some(Holds::Floats)) => Place::Floats(position),
+                // A name keeps its sort; one that changed it is another column.
+                _ => Place::Nowhere,
+            }
+        };
+        let wanted = columns.iter().filter_map(|index| kind.columns.get(*index));
+        wanted.map(|column| place(column.stored, column.repr)).collect()
+    }
+
     /// Where a column is, by its stored name.
     pub(super) fn position(&self, stored: &str) -> Option<usize> {
         self.columns.iter().position(|(name, _)| name == stored)
     }
+}
+
+/// Where a column is in a layout.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    Ints(usize),
+    Floats(usize),
+    /// Such a column was not recorded then.
+    Nowhere,
 }
 
 /// One entity's samples, in the order of their times, as columns of one length.
@@ -211,8 +237,8 @@ impl Samples {
     }
 
     /// The samples at these positions, which lie next to each other.
-    pub(super) fn part(&self, positions: std::ops::Range<usize>) -> Samples {
-        fn part<T: Copy>(values: &[T], positions: &std::ops::Range<usize>) -> Vec<T> {
+    pub(super) fn part(&self, positions: Range<usize>) -> Samples {
+        fn part<T: Copy>(values: &[T], positions: &Range<usize>) -> Vec<T> {
             values.get(positions.clone()).map(<[T]>::to_vec).unwrap_or_default()
         }
         Samples {
@@ -398,6 +424,45 @@ impl Opened<'_> {
             poll: self.ints(4)?,
             columns: wanted.map(|column| self.column(column.stored, column.repr)).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// The samples' times.
+    pub(super) fn at(&self) -> Result<Vec<i64>, Damage> {
+        self.ints(0)
+    }
+
+    /// The poll that took the sample at a position.
+    pub(super) fn poll(&self, position: usize) -> Result<Option<i64>, Damage> {
+        Ok(self.ints(4)?.get(position).copied())
+    }
+
+    /// Adds the samples at some of the positions, whose times are `at`, with these columns; not which polls took them.
+    pub(super) fn add(
+        &self,
+        places: &[Place],
+        at: &[i64],
+        positions: &Range<usize>,
+        into: &mut Samples,
+    ) -> Result<(), Damage> {
+        let (unpacker, count) = (&self.unpacker, self.count);
+        into.at.extend_from_slice(at.get(positions.clone()).unwrap_or_default());
+        unpacker.add_int_options(self.series(1)?, count, positions, &mut into.since)?;
+        unpacker.add_ints(self.series(2)?, count, positions, &mut into.interval_ms)?;
+        unpacker.add_ints(self.series(3)?, count, positions, &mut into.clock_offset_ms)?;
+        for (place, values) in places.iter().zip(&mut into.columns) {
+            match (*place, values) {
+                (Place::Ints(position), ColumnValues::Int(values)) => {
+                    unpacker.add_int_options(self.series(FIXED_SERIES + position)?, count, positions, values)?;
+                }
+                (Place::Floats(position), ColumnValues::Float(values)) => {
+                    let all = unpacker.float_options(self.series(FIXED_SERIES + position)?, count)?;
+                    values.extend_from_slice(all.get(positions.clone()).unwrap_or_default());
+                }
+                (_, ColumnValues::Int(values)) => values.extend(std::iter::repeat_n(None, positions.len())),
+                (_, ColumnValues::Float(values)) => values.extend(std::iter::repeat_n(None, positions.len())),
+            }
+        }
+        Ok(())
     }
 
     /// What each series weighs, all of them decoded: the fixed ones, then the layout's columns by their stored names.

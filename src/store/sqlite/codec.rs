@@ -17,14 +17,25 @@ pub(super) fn encode_identity(identity: &Identity) -> Vec<u8> {
         if index > 0 {
             bytes.extend([0, 1]);
         }
-        for byte in part.bytes() {
-            bytes.push(byte);
-            if byte == 0 {
-                bytes.push(0xff);
-            }
-        }
+        put_part(&mut bytes, part);
     }
     bytes
+}
+
+/// The bytes of one part of an identity.
+pub(super) fn encode_part(part: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(part.len());
+    put_part(&mut bytes, part);
+    bytes
+}
+
+fn put_part(into: &mut Vec<u8>, part: &str) {
+    for byte in part.bytes() {
+        into.push(byte);
+        if byte == 0 {
+            into.push(0xff);
+        }
+    }
 }
 
 /// The identity of such bytes, or nothing where they are damaged.

@@ -422,9 +422,9 @@ impl Kept<'_, '_> {
         let (connection, kind) = (self.batch.connection, self.batch.import.kind);
         let journal = Journal::new(connection, kind, &[]);
         let sealed = Sealed::new(connection, kind, self.entity, &[])?;
-        let mut oldest = sealed.at_or_after(from_ms, None)?.and_then(|found| found.at.first().copied());
-        for track in samples::tracks(&journal, connection, kind, self.entity)? {
-            if let Some(found) = track.at_or_after(from_ms)? {
+        let mut oldest = sealed.oldest_from(from_ms)?;
+        for track in samples::tracks(&journal, connection, kind, &[Some(self.entity)])? {
+            for found in track.at_or_after(from_ms)? {
                 oldest = Some(oldest.map_or(found.at_ms, |oldest| oldest.min(found.at_ms)));
             }
         }

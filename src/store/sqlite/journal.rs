@@ -4,17 +4,18 @@
 //! overlap; `journal_place` finds the one that an entity's sample is in. Must not know: which polls to look at, and when
 //! samples are sealed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use rusqlite::{Connection, named_params};
 
-use super::block::{Damage, Holds, Layout, Samples};
+use super::block::{Damage, Layout, Place, Samples};
 use super::layouts::Layouts;
 use super::piece::{self, Opened, Row};
 use super::queries;
-use crate::model::{ColumnValues, Kind, Repr};
+use crate::model::{ColumnValues, Kind};
+use crate::store::Work;
 
 /// Keeps what a poll took of a kind, each entity at most once.
 pub(super) fn insert(
@@ -48,35 +49,38 @@ pub(super) struct PollRow {
     pub(super) clock_offset_ms: i64,
 }
 
+/// A piece, without its samples.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PieceRow {
+    /// The oldest time of its poll's samples.
+    pub(super) at_min_ms: i64,
+    /// The newest.
+    pub(super) at_max_ms: i64,
+    pub(super) entity_min: i64,
+    pub(super) entity_max: i64,
+}
+
+/// What to do with a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Look into it.
+    Open,
+    /// Go on to the next.
+    Skip,
+    /// No further one is wanted.
+    Stop,
+}
+
 /// Where the columns asked for are in a layout, in the order asked.
 #[derive(Debug)]
-pub(super) struct Projection {
+struct Projection {
     layout: Rc<Layout>,
     columns: Vec<Place>,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    Ints(usize),
-    Floats(usize),
-    /// Such a column was not recorded then.
-    Nowhere,
-}
-
 impl Projection {
     fn new(layout: Rc<Layout>, kind: &Kind, columns: &[usize]) -> Projection {
-        let place = |stored: &str, repr: Repr| {
-            let position = layout.position(stored);
-            let holds = position.and_then(|position| layout.columns().get(position)).map(|(_, holds)| *holds);
-            match (position, repr, holds) {
-                (Some(position), Repr::Integer { .. }, Some(Holds::Ints)) => Place::Ints(position),
-                (Some(position), Repr::Float, Some(Holds::Floats)) => Place::Floats(position),
-                // A name keeps its sort; one that changed it is another column.
-                _ => Place::Nowhere,
-            }
-        };
-        let wanted = columns.iter().filter_map(|index| kind.columns.get(*index));
-        let columns = wanted.map(|column| place(column.stored, column.repr)).collect();
+        let columns = layout.places(kind, columns);
         Projection { layout, columns }
     }
 }
@@ -88,6 +92,7 @@ pub(super) struct Journal<'a> {
     columns: &'a [usize],
     layouts: Layouts,
     projections: RefCell<HashMap<i64, Rc<Projection>>>,
+    work: Cell<Work>,
 }
 
 /// A sample in a piece.
@@ -102,7 +107,14 @@ pub(super) struct Found<'a> {
 impl<'a> Journal<'a> {
     /// The journal of a kind, to be read with these of its columns.
     pub(super) fn new(connection: &'a Connection, kind: &'static Kind, columns: &'a [usize]) -> Journal<'a> {
-        Journal { connection, kind, columns, layouts: Layouts::default(), projections: RefCell::default() }
+        Journal {
+            connection,
+            kind,
+            columns,
+            layouts: Layouts::default(),
+            projections: RefCell::default(),
+            work: Cell::default(),
+        }
     }
 
     /// No samples yet, with the columns that are read and room for so many.
@@ -110,35 +122,61 @@ impl<'a> Journal<'a> {
         Samples::with_capacity(self.kind, self.columns, capacity)
     }
 
-    /// Walks through polls that may have a sample of an entity, in the statement's order, for as long as it is told to.
-    /// `then` gets the oldest time of each poll's samples, and the entity's sample if there is one.
+    /// Walks through pieces that may have samples of entities, which rise, in the statement's order, for as long as `next`
+    /// says. `then` gets each sample found, with its entity's index.
     pub(super) fn walk(
         &self,
         sql: &str,
         parameters: &[(&str, &dyn rusqlite::ToSql)],
-        entity: i64,
-        mut then: impl FnMut(i64, Option<&Found<'_>>) -> rusqlite::Result<bool>,
+        entities: &[i64],
+        mut next: impl FnMut(&PieceRow) -> Next,
+        mut then: impl FnMut(usize, &Found<'_>),
     ) -> rusqlite::Result<()> {
         let mut statement = self.connection.prepare_cached(sql)?;
+        let mut bodies = self.connection.prepare_cached(queries::PIECE_BODY)?;
         let mut rows = statement.query(parameters)?;
         while let Some(row) = rows.next()? {
             let poll = PollRow { id: row.get(0)?, interval_ms: row.get(1)?, clock_offset_ms: row.get(2)? };
-            let at_min_ms: i64 = row.get(3)?;
-            let projection = self.projection(row.get(4)?)?;
-            let piece = open(poll.id, &projection.layout, row.get_ref(5)?.as_blob()?)?;
-            let goes_on = match piece.find(entity) {
-                None => then(at_min_ms, None)?,
-                Some(position) => {
-                    let at_ms = piece.at_ms(position)?;
-                    let found = Found { at_ms, poll, piece: &piece, position, projection: &projection };
-                    then(at_min_ms, Some(&found))?
-                }
+            let piece = PieceRow {
+                at_min_ms: row.get(3)?,
+                at_max_ms: row.get(4)?,
+                entity_min: row.get(5)?,
+                entity_max: row.get(6)?,
             };
-            if !goes_on {
-                break;
+            let first = entities.partition_point(|entity| *entity < piece.entity_min);
+            let has_any = entities.get(first).is_some_and(|entity| *entity <= piece.entity_max);
+            match next(&piece) {
+                Next::Stop => break,
+                Next::Open if has_any => {}
+                Next::Open | Next::Skip => continue,
+            }
+            let id: i64 = row.get(7)?;
+            let mut body = bodies.query(named_params! {":id": id})?;
+            let Some(body) = body.next()? else { continue };
+            let projection = self.projection(body.get(0)?)?;
+            let bytes = body.get_ref(1)?.as_blob()?;
+            self.work.set(self.work.get().and_piece(bytes.len()));
+            let opened = open(poll.id, &projection.layout, bytes)?;
+            let mut position = 0;
+            for (index, entity) in entities.iter().enumerate().skip(first) {
+                while position < opened.len() && opened.entity(position)? < *entity {
+                    position += 1;
+                }
+                if position == opened.len() {
+                    break;
+                }
+                if opened.entity(position)? == *entity {
+                    let at_ms = opened.at_ms(position)?;
+                    then(index, &Found { at_ms, poll, piece: &opened, position, projection: &projection });
+                }
             }
         }
         Ok(())
+    }
+
+    /// What was read so far.
+    pub(super) fn work(&self) -> Work {
+        self.work.get()
     }
 
     /// Takes all samples of a piece, each to those of its entity.

@@ -113,8 +113,8 @@ impl Living {
         }
         let mut newest_at = Sealed::new(connection, kind, self.id, &[])?.newest_at()?;
         let journal = Journal::new(connection, kind, &[]);
-        for track in samples::tracks(&journal, connection, kind, self.id)? {
-            newest_at = newest_at.max(track.before(i64::MAX)?.map(|one| one.at_ms));
+        for track in samples::tracks(&journal, connection, kind, &[Some(self.id)])? {
+            newest_at = newest_at.max(track.before(i64::MAX)?.iter().map(|one| one.at_ms).max());
         }
         self.newest_at = NewestAt::Read(newest_at);
         Ok(newest_at)
@@ -138,7 +138,7 @@ impl Living {
                 return Ok(None);
             }
             let journal = Journal::new(connection, kind, &[]);
-            for track in samples::tracks(&journal, connection, kind, self.id)? {
+            for track in samples::tracks(&journal, connection, kind, &[Some(self.id)])? {
                 if track.has(at_ms)? {
                     return Ok(None);
                 }

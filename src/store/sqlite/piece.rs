@@ -264,12 +264,6 @@ impl Opened<'_> {
         self.count
     }
 
-    /// Where an entity's sample is.
-    pub(super) fn find(&self, entity: i64) -> Option<usize> {
-        let entities = self.series.first()?;
-        (0..self.count).find(|position| entities.get(*position) == Some(entity))
-    }
-
     fn fixed(&self, series: usize, position: usize) -> Option<i64> {
         self.series.get(series).and_then(|series| series.get(position))
     }

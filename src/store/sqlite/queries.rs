@@ -19,6 +19,7 @@ queries! {
     ATTRIBUTE_SET_INSERT = "attribute_set_insert";
     BLOCK_AT_OR_AFTER = "block_at_or_after";
     BLOCK_AT_OR_BEFORE = "block_at_or_before";
+    BLOCK_BODY = "block_body";
     BLOCK_DELETE = "block_delete";
     BLOCK_INSERT = "block_insert";
     BLOCK_KEEP_UNMERGED = "block_keep_unmerged";
@@ -29,7 +30,7 @@ queries! {
     BLOCK_NEWEST = "block_newest";
     BLOCKS_DELETE_OF_ENTITY = "blocks_delete_of_entity";
     BLOCKS_DELETE_OLD = "blocks_delete_old";
-    BLOCKS_IN_RANGE = "blocks_in_range";
+    BLOCKS_FROM = "blocks_from";
     BLOCKS_OF_WINDOW = "blocks_of_window";
     BLOCKS_UNMERGED = "blocks_unmerged";
     BYTES_USED = "bytes_used";
@@ -77,6 +78,7 @@ queries! {
     META_VALUE = "meta_value";
     PAGES_COUNT = "pages_count";
     PAGES_GIVE_BACK = "pages_give_back";
+    PIECE_BODY = "piece_body";
     PIECES_BACKWARDS = "pieces_backwards";
     PIECES_FORWARDS = "pieces_forwards";
     PIECES_WIDE = "pieces_wide";
@@ -130,6 +132,7 @@ queries! {
     SIGHTING_SAVE = "sighting_save";
     SIGHTINGS_DELETE = "sightings_delete";
     SIGHTINGS_OF_ENTITY = "sightings_of_entity";
+    SIGHTINGS_SAMPLED = "sightings_sampled";
     STATS_FILE = "stats_file";
     STATS_INDEXES = "stats_indexes";
     STATS_PAGES = "stats_pages";

@@ -15,7 +15,7 @@ use crate::model::{
     Attributes, EntityRecord, Event, Identity, Kind, Outcome, Poll, PollRecord, Severity, TargetName, TimeRange,
     Timestamp, Version,
 };
-use crate::store::{EntityQuery, EventQuery, EventRecord, Polls, StoreError, TargetRecord};
+use crate::store::{EntityQuery, EventQuery, EventRecord, Polls, StoreError, TargetRecord, has_keys};
 
 /// Names the operation that a statement's failure belongs to.
 pub(super) trait During<T> {
@@ -100,27 +100,37 @@ pub(super) fn entity(
     record(connection, kind, identity.clone(), id, ended_ms, range, &mut Sets::new()).map(Some)
 }
 
-/// See [`crate::store::Store::entities`].
-pub(super) fn entities(connection: &Connection, query: &EntityQuery) -> Result<Vec<EntityRecord>, StoreError> {
+/// See [`crate::store::Store::entities_with`].
+pub(super) fn entities(
+    connection: &Connection,
+    query: &EntityQuery,
+    keys: &[Option<String>],
+) -> Result<Vec<EntityRecord>, StoreError> {
     const OPERATION: &str = "list entities";
     let after = query.after.as_ref().map(codec::encode_identity);
+    // The longest says most.
+    let part = keys.iter().flatten().max_by_key(|key| key.len()).map(|key| codec::encode_part(key));
     let mut statement = connection.prepare_cached(queries::ENTITIES_SEEN_IN_RANGE).during(OPERATION)?;
-    let rows = statement
-        .query_map(
-            named_params! {
-                ":kind": query.kind.name, ":after": after, ":from_ms": query.seen_in.start().ms(),
-                ":until_ms": query.seen_in.end().ms(), ":limit": i64::try_from(query.limit).unwrap_or(i64::MAX),
-            },
-            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Option<i64>>(2)?)),
-        )
+    let mut rows = statement
+        .query(named_params! {
+            ":kind": query.kind.name, ":after": after, ":from_ms": query.seen_in.start().ms(),
+            ":until_ms": query.seen_in.end().ms(), ":part": part,
+        })
         .during(OPERATION)?;
     let mut sets = Sets::new();
     let mut records = Vec::new();
-    for row in rows {
-        let (id, identity, ended_ms) = row.during(OPERATION)?;
-        let identity = codec::decode_identity(&identity)
+    while records.len() < query.limit
+        && let Some(row) = rows.next().during(OPERATION)?
+    {
+        let id: i64 = row.get(0).during(OPERATION)?;
+        let identity = row.get_ref(1).and_then(|identity| Ok(codec::decode_identity(identity.as_blob()?)));
+        let identity = identity
+            .during(OPERATION)?
             .ok_or_else(|| damaged(OPERATION, format!("the identity of entity {id} is not one")))?;
-        records.push(record(connection, query.kind, identity, id, ended_ms, query.seen_in, &mut sets)?);
+        if has_keys(&identity, keys) {
+            let ended_ms = row.get(2).during(OPERATION)?;
+            records.push(record(connection, query.kind, identity, id, ended_ms, query.seen_in, &mut sets)?);
+        }
     }
     Ok(records)
 }

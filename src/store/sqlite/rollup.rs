@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params}
 use super::queries;
 use super::read::{self, During};
 use super::windows::{ENTITIES_END, Windows, block_id};
-use super::{codec, retention, samples};
+use super::{codec, retention, runs};
 use crate::model::{HOUR_MS, Hours, Identity, Kind, Run, TimeRange, Timestamp};
 use crate::rollup::{self, Roller, fields_count};
 use crate::store::{Fetch, StoreError};
@@ -221,7 +221,7 @@ fn roll_day(
     };
     let roller = Roller::new(kind, &(0..fields_count(kind)).collect::<Vec<_>>(), true);
     let fetch = Fetch { kind, identity: &identity, range: day, columns: roller.columns() };
-    let run = samples::run(connection, &fetch).during(OPERATION)?;
+    let run = runs::run(connection, &fetch).during(OPERATION)?;
     let longest_ms = run.interval_ms.iter().copied().max().unwrap_or(0).saturating_mul(SETTLE_INTERVALS);
     if !run.has_after && !is_forced && day_end_ms.saturating_add(longest_ms) > settled_ms {
         return Ok((Outcome::Later { ready_ms: day_end_ms.saturating_add(longest_ms) }, run.len()));

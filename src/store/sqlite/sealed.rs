@@ -1,4 +1,4 @@
-//! Reading blocks: which of them hold a time, and what of them is still there.
+//! The blocks of one entity: which of them hold a time, and what of them is still there.
 //!
 //! A sample of a block is there as long as the poll that took it: retention deletes polls, and blocks once none of
 //! theirs is left. Polls that it takes only took samples older than its cutoff, so others need no look. Must not know:
@@ -30,9 +30,9 @@ impl From<Damage> for rusqlite::Error {
 pub(super) struct Stored {
     pub(super) id: i64,
     pub(super) end_ms: i64,
-    at_min_ms: i64,
-    at_max_ms: i64,
-    layout: i64,
+    pub(super) at_min_ms: i64,
+    pub(super) at_max_ms: i64,
+    pub(super) layout: i64,
 }
 
 /// The blocks of one entity.
@@ -68,70 +68,19 @@ impl<'a> Sealed<'a> {
         })
     }
 
-    /// The samples of [start, end).
-    pub(super) fn inside(&self, start_ms: i64, end_ms: i64) -> rusqlite::Result<Vec<Samples>> {
-        let first = self.at_or_before(block_id(start_ms, self.entity), |stored, _| Ok(stored.id))?;
-        let mut statement = self.connection.prepare_cached(queries::BLOCKS_IN_RANGE)?;
-        let mut rows = statement.query(named_params! {
-            ":entity": self.entity, ":id_min": first.unwrap_or(i64::MIN),
-            ":id_max": block_id(end_ms.saturating_sub(1), self.entity), ":from_ms": start_ms, ":until_ms": end_ms,
-        })?;
-        let mut pieces = Vec::new();
-        while let Some(row) = rows.next()? {
-            let stored = stored(row)?;
-            let samples = self.samples(&stored, row)?;
-            let from = samples.at.partition_point(|at| *at < start_ms);
-            let until = samples.at.partition_point(|at| *at < end_ms);
-            pieces.push(samples.part(from..until));
-        }
-        Ok(pieces)
-    }
-
-    /// The newest sample before an instant, unless there is none newer than another that is known.
-    pub(super) fn before(&self, start_ms: i64, known_ms: Option<i64>) -> rusqlite::Result<Option<Samples>> {
-        let mut id = Some(block_id(start_ms, self.entity));
-        while let Some(at_most) = id {
-            let mut found = None;
-            id = self
-                .at_or_before(at_most, |stored, row| {
-                    if known_ms.is_some_and(|known_ms| stored.at_max_ms <= known_ms) {
-                        return Ok(None);
-                    }
-                    if stored.at_min_ms < start_ms {
-                        let samples = self.samples(stored, row)?;
-                        let until = samples.at.partition_point(|at| *at < start_ms);
-                        found = until.checked_sub(1).map(|newest| samples.part(newest..until));
-                    }
-                    Ok(if found.is_none() { stored.id.checked_sub(1) } else { None })
-                })?
-                .flatten();
-            let is_newer = |found: &Samples| known_ms.is_none_or(|known_ms| found.at.first() > Some(&known_ms));
-            if let Some(found) = found {
-                return Ok(Some(found).filter(is_newer));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The oldest sample at an instant or later, unless there is none older than another that is known.
-    pub(super) fn at_or_after(&self, end_ms: i64, known_ms: Option<i64>) -> rusqlite::Result<Option<Samples>> {
-        let first = self.at_or_before(block_id(end_ms, self.entity), |stored, _| Ok(stored.id))?;
+    /// The time of the oldest sample at an instant or later.
+    pub(super) fn oldest_from(&self, from_ms: i64) -> rusqlite::Result<Option<i64>> {
+        let first = self.at_or_before(block_id(from_ms, self.entity), |stored, _| Ok(stored.id))?;
         let mut id = first.or(Some(i64::MIN));
         while let Some(at_least) = id {
             let mut statement = self.connection.prepare_cached(queries::BLOCK_AT_OR_AFTER)?;
-            let parameters = named_params! {":entity": self.entity, ":id": at_least, ":from_ms": end_ms};
+            let parameters = named_params! {":entity": self.entity, ":id": at_least, ":from_ms": from_ms};
             let mut rows = statement.query(parameters)?;
             let Some(row) = rows.next()? else { return Ok(None) };
             let stored = stored(row)?;
-            if known_ms.is_some_and(|known_ms| stored.at_min_ms >= known_ms) {
-                return Ok(None);
-            }
-            let samples = self.samples(&stored, row)?;
-            let from = samples.at.partition_point(|at| *at < end_ms);
-            if from < samples.len() {
-                let oldest = samples.part(from..from + 1);
-                let is_older = known_ms.is_none_or(|known_ms| oldest.at.first() < Some(&known_ms));
-                return Ok(is_older.then_some(oldest));
+            let times = self.times(&stored, row)?;
+            if let Some(oldest) = times.at.iter().find(|at| **at >= from_ms) {
+                return Ok(Some(*oldest));
             }
             id = stored.id.checked_add(1);
         }
@@ -214,26 +163,30 @@ impl<'a> Sealed<'a> {
         Ok(samples)
     }
 
-    /// Leaves out the samples whose polls are gone.
     fn leave_kept(&self, samples: &mut Samples) -> rusqlite::Result<()> {
-        if samples.at.iter().all(|at| *at >= self.kept_from_ms) {
-            return Ok(());
-        }
-        let mut exists = self.connection.prepare_cached(queries::POLL_EXISTS)?;
-        let mut kept = Vec::with_capacity(samples.len());
-        for (index, (at, poll)) in samples.at.iter().zip(&samples.poll).enumerate() {
-            if *at >= self.kept_from_ms || exists.exists(named_params! {":poll": poll})? {
-                kept.push(index);
-            }
-        }
-        if kept.len() < samples.len() {
-            samples.choose(&kept);
-        }
-        Ok(())
+        leave_kept(self.connection, self.kept_from_ms, samples)
     }
 }
 
-fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+/// Leaves out the samples whose polls are gone; those from an instant on are there.
+pub(super) fn leave_kept(connection: &Connection, kept_from_ms: i64, samples: &mut Samples) -> rusqlite::Result<()> {
+    if samples.at.iter().all(|at| *at >= kept_from_ms) {
+        return Ok(());
+    }
+    let mut exists = connection.prepare_cached(queries::POLL_EXISTS)?;
+    let mut kept = Vec::with_capacity(samples.len());
+    for (index, (at, poll)) in samples.at.iter().zip(&samples.poll).enumerate() {
+        if *at >= kept_from_ms || exists.exists(named_params! {":poll": poll})? {
+            kept.push(index);
+        }
+    }
+    if kept.len() < samples.len() {
+        samples.choose(&kept);
+    }
+    Ok(())
+}
+
+pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     Ok(Stored {
         id: row.get(0)?,
         end_ms: row.get(1)?,
@@ -247,7 +200,7 @@ fn body<'a>(row: &'a Row<'_>) -> rusqlite::Result<&'a [u8]> {
     Ok(row.get_ref(5)?.as_blob()?)
 }
 
-fn name(stored: &Stored) -> impl FnOnce(Damage) -> Damage {
+pub(super) fn name(stored: &Stored) -> impl FnOnce(Damage) -> Damage {
     let id = stored.id;
     move |damage| Damage(format!("block {id}: {damage}"))
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::model::{TimeRange, Timestamp};
 use crate::store::conformance::fleet::{FLEET, Fleet};
 use crate::store::sqlite::Sqlite;
+use crate::store::sqlite::tests::read;
 use crate::store::sqlite::windows::Windows;
 use crate::store::{EntityQuery, Fetch, Limits, StoreError};
 
@@ -68,7 +69,7 @@ fn a_copy_taken_during_heavy_writing_is_a_state_that_was() {
         let mut samples = 0;
         for entity in copy.entities(&query).unwrap() {
             let fetch = Fetch { kind: &FLEET, identity: &entity.identity, range, columns: &columns };
-            let (mut ours, mut theirs) = (store.read(&fetch).unwrap(), copy.read(&fetch).unwrap());
+            let (mut ours, mut theirs) = (read(&store, &fetch), read(&copy, &fetch));
             // What came after is known to one of them only.
             for run in [&mut ours, &mut theirs] {
                 let inside = run.inside();

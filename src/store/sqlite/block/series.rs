@@ -29,6 +29,8 @@
 //! the chunk's type, a good part of a chunk of 240. Level 8: level 4 is 1.7 % larger, 12 no smaller. Differences of
 //! higher order, and pco's own choice among them, were larger and slower on samples of containers.
 
+use std::ops::Range;
+
 use pco::data_types::Number;
 use pco::wrapped::{FileCompressor, FileDecompressor};
 use pco::{ChunkConfig, DeltaSpec, ModeSpec, PagingSpec};
@@ -54,6 +56,9 @@ const CHANGES_SHORT_BYTES: usize = 32;
 const PACKED_COUNT_MIN: usize = 16;
 
 const LEVEL: usize = 8;
+
+/// pco gives numbers in multiples of this, or all.
+const PACKED_AT_ONCE: usize = 256;
 
 /// Writes series, all of one block.
 pub(in crate::store::sqlite) struct Packer {
@@ -266,7 +271,7 @@ impl Unpacker {
         if form & WITH_NULLS != 0 || form == NOTHING {
             return damage("nulls where there can be none");
         }
-        self.dense(form, bytes, count)
+        self.dense(form, bytes, count, count)
     }
 
     pub(in crate::store::sqlite) fn int_options(
@@ -276,7 +281,7 @@ impl Unpacker {
     ) -> Result<Vec<Option<i64>>, Damage> {
         let mut bytes = Bytes::new(series);
         let form = bytes.byte()?;
-        options(form, bytes, count, |form, rest, there| self.dense(form, rest, there))
+        options(form, bytes, count, |form, rest, there| self.dense(form, rest, there, there))
     }
 
     pub(in crate::store::sqlite) fn float_options(
@@ -287,15 +292,60 @@ impl Unpacker {
         let mut bytes = Bytes::new(series);
         let form = bytes.byte()?;
         options(form, bytes, count, |form, rest, there| match form {
-            FLOATS => self.unpack(rest.rest(), there),
+            FLOATS => self.unpack(rest.rest(), there, there),
             _ => {
-                let bits = self.dense(form, rest, there)?;
+                let bits = self.dense(form, rest, there, there)?;
                 Ok(bits.into_iter().map(|bits| f64::from_bits(bits.cast_unsigned())).collect())
             }
         })
     }
 
-    fn dense(&self, form: u8, mut bytes: Bytes<'_>, count: usize) -> Result<Vec<i64>, Damage> {
+    /// Adds the numbers at some of the positions.
+    pub(super) fn add_ints(
+        &self,
+        series: &[u8],
+        count: usize,
+        positions: &Range<usize>,
+        into: &mut Vec<i64>,
+    ) -> Result<(), Damage> {
+        let mut bytes = Bytes::new(series);
+        match bytes.byte()? {
+            CONSTANT => into.extend(std::iter::repeat_n(bytes.zigzag()?, positions.len())),
+            form if form & WITH_NULLS != 0 || form == NOTHING => return damage("nulls where there can be none"),
+            form => {
+                let dense = self.dense(form, bytes, count, positions.end)?;
+                into.extend_from_slice(dense.get(positions.clone()).unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the numbers and nulls at some of the positions.
+    pub(super) fn add_int_options(
+        &self,
+        series: &[u8],
+        count: usize,
+        positions: &Range<usize>,
+        into: &mut Vec<Option<i64>>,
+    ) -> Result<(), Damage> {
+        let mut bytes = Bytes::new(series);
+        match bytes.byte()? {
+            NOTHING => into.extend(std::iter::repeat_n(None, positions.len())),
+            CONSTANT => into.extend(std::iter::repeat_n(Some(bytes.zigzag()?), positions.len())),
+            form if form & WITH_NULLS == 0 => {
+                let dense = self.dense(form, bytes, count, positions.end)?;
+                into.extend(dense.get(positions.clone()).unwrap_or_default().iter().copied().map(Some));
+            }
+            _ => {
+                let all = self.int_options(series, count)?;
+                into.extend_from_slice(all.get(positions.clone()).unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers of a series that has `count`, the first `until` of them at least.
+    fn dense(&self, form: u8, mut bytes: Bytes<'_>, count: usize, until: usize) -> Result<Vec<i64>, Damage> {
         let first = bytes.zigzag()?;
         let mut values = Vec::with_capacity(count);
         values.push(first);
@@ -325,9 +375,9 @@ impl Unpacker {
                 let steps = (0..rest).map(|_| bytes.zigzag()).collect::<Result<Vec<_>, _>>()?;
                 extend(&mut values, steps.into_iter().map(|step| step.wrapping_mul(divisor)));
             }
-            PACKED_16 => self.unpack_steps::<i16>(bytes, &mut values, rest)?,
-            PACKED_32 => self.unpack_steps::<i32>(bytes, &mut values, rest)?,
-            PACKED_64 => self.unpack_steps::<i64>(bytes, &mut values, rest)?,
+            PACKED_16 => self.unpack_steps::<i16>(bytes, &mut values, rest, until)?,
+            PACKED_32 => self.unpack_steps::<i32>(bytes, &mut values, rest, until)?,
+            PACKED_64 => self.unpack_steps::<i64>(bytes, &mut values, rest, until)?,
             _ => return damage(format!("a series of form {form}")),
         }
         Ok(values)
@@ -338,21 +388,23 @@ impl Unpacker {
         mut bytes: Bytes<'_>,
         values: &mut Vec<i64>,
         count: usize,
+        until: usize,
     ) -> Result<(), Damage> {
         let divisor = bytes.varint()?.cast_signed();
-        let steps: Vec<T> = self.unpack(bytes.rest(), count)?;
+        let steps: Vec<T> = self.unpack(bytes.rest(), count, until)?;
         extend(values, steps.into_iter().map(|step| step.into().wrapping_mul(divisor)));
         Ok(())
     }
 
-    fn unpack<T: Number + Default>(&self, bytes: &[u8], count: usize) -> Result<Vec<T>, Damage> {
+    fn unpack<T: Number + Default>(&self, bytes: &[u8], count: usize, until: usize) -> Result<Vec<T>, Damage> {
         let failed = |error: pco::errors::PcoError| Damage(error.to_string());
         let (mut chunk, rest) = self.decompressor.chunk_decompressor::<T, _>(bytes).map_err(failed)?;
         let mut page = chunk.page_decompressor(rest, count).map_err(failed)?;
-        let mut values = vec![T::default(); count];
+        let wanted = until.next_multiple_of(PACKED_AT_ONCE).min(count);
+        let mut values = vec![T::default(); wanted];
         let progress = page.read(&mut values).map_err(failed)?;
-        if progress.n_processed != count {
-            return damage(format!("{} numbers where {count} should be", progress.n_processed));
+        if progress.n_processed != wanted {
+            return damage(format!("{} numbers where {wanted} should be", progress.n_processed));
         }
         Ok(values)
     }

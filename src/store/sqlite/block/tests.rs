@@ -45,7 +45,24 @@ fn round_trip(samples: &Samples) -> usize {
     assert!(back.is_same(samples), "{back:?} is not {samples:?}");
     let times = open(&layout, &block).unwrap().times().unwrap();
     assert_eq!((times.at, times.poll), (samples.at.clone(), samples.poll.clone()));
+    for positions in [0..1, samples.len() - 1..samples.len(), samples.len() / 3..samples.len() * 2 / 3] {
+        check_part(&layout, &block, samples, positions);
+    }
     block.len()
+}
+
+/// A part of a block, after what is there already, is that part of its samples.
+fn check_part(layout: &Layout, block: &[u8], samples: &Samples, positions: Range<usize>) {
+    let opened = open(layout, block).unwrap();
+    let mut expected = samples.part(0..1);
+    expected.append(&mut samples.part(positions.clone()));
+    expected.poll.clear();
+    let mut part = samples.part(0..1);
+    part.poll.clear();
+    let at = opened.at().unwrap();
+    opened.add(&layout.places(&WIDE, &[0, 1, 2]), &at, &positions, &mut part).unwrap();
+    assert!(part.is_same(&expected), "{positions:?}: {part:?} is not {expected:?}");
+    assert_eq!(opened.poll(positions.start).unwrap(), samples.poll.get(positions.start).copied());
 }
 
 fn check_ints(values: &[Option<i64>]) {
@@ -209,7 +226,13 @@ proptest! {
         for (place, with) in &flips {
             *place.get_mut(&mut garbled) ^= with;
         }
-        let _ = decode(&layout, &resummed(&layout, &garbled), &WIDE);
+        let garbled = resummed(&layout, &garbled);
+        let _ = decode(&layout, &garbled, &WIDE);
+        if let Ok(opened) = open(&layout, &garbled)
+            && let Ok(at) = opened.at()
+        {
+            let _ = opened.add(&layout.places(&WIDE, &[0, 1, 2]), &at, &(0..at.len() / 2), &mut Samples::new(&WIDE, &[0, 1, 2]));
+        }
         let _ = decode(&layout, &resummed(&layout, &block[..cut.index(block.len())]), &WIDE);
     }
 

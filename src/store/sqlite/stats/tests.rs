@@ -6,6 +6,7 @@ use crate::model::{TimeRange, Timestamp};
 use crate::store::conformance::assert_same_run;
 use crate::store::conformance::fleet::FLEET;
 use crate::store::sqlite::Sqlite;
+use crate::store::sqlite::tests::read;
 use crate::store::sqlite::tests::whole::recorded;
 use crate::store::{EntityQuery, Fetch, Stats};
 
@@ -52,7 +53,7 @@ fn stats_add_up_to_the_file_and_compacting_changes_its_size_alone() {
     let answers = || {
         let of = |entity: crate::model::EntityRecord| {
             let fetch = Fetch { kind: &FLEET, identity: &entity.identity, range: TimeRange::ALL, columns: &columns };
-            (store.read(&fetch).unwrap(), entity)
+            (read(&store, &fetch), entity)
         };
         store.entities(&query).unwrap().into_iter().map(of).collect::<Vec<_>>()
     };

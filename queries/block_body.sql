@@ -1,0 +1,2 @@
+-- The samples of a block.
+SELECT body FROM block WHERE id = :id;
