@@ -22,7 +22,7 @@ mod hours;
 mod member;
 
 use group::Group;
-pub use hours::HourNeeds;
+pub use hours::{HourField, HourNeeds};
 use member::Member;
 pub(crate) use member::percentile;
 

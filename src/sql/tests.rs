@@ -2,6 +2,7 @@
 
 mod functions;
 mod hostile;
+mod hours;
 mod reports;
 mod tables;
 mod world;
