@@ -6,13 +6,12 @@ use serde_json::{Map, Value, json};
 use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use warp::reply::Response;
 
-use super::Context;
-use super::describe::{
-    CHART_SUFFIX, CHARTS, Filters, PARAMETERS, ParameterForm, REPORT, SUM_SUFFIX, SUMS, TABLES, Table,
-};
+use super::describe::{CHART_SUFFIX, CHARTS, Filters, PARAMETERS, REPORT, SUM_SUFFIX, SUMS, TABLES, Table};
 use super::routes::BASE;
+use super::schemas::{named, with};
+use super::{Context, schemas, shapes};
 use crate::model::{AttributeType, Kind};
-use crate::sql::{Library, ParameterType, Report};
+use crate::sql::{Library, Report};
 
 const JSON: &str = "application/json";
 /// The form of a picture.
@@ -63,9 +62,11 @@ pub(crate) fn document(kinds: &'static [&'static Kind], needs_token: bool) -> Va
     for (path, summary, media) in beside {
         let mut responses = Map::new();
         responses.insert("200".to_owned(), json!({"description": "The answer.", "content": {media: {}}}));
-        problems(&mut responses, &["401", "414", "500", "503", "default"]);
+        problems(&mut responses, &["401", "405", "414", "500", "503"]);
         paths.insert(path.to_owned(), json!({"get": {"summary": summary, "responses": responses, EXAMPLE: ""}}));
     }
+    let mut schemas = schemas::components(kinds);
+    schemas.extend(shapes::components(kinds));
     let mut document = json!({
         "openapi": "3.1.0",
         "info": {
@@ -78,7 +79,7 @@ pub(crate) fn document(kinds: &'static [&'static Kind], needs_token: bool) -> Va
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": {"Problem": problem()},
+            "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     });
@@ -91,20 +92,11 @@ pub(crate) fn document(kinds: &'static [&'static Kind], needs_token: bool) -> Va
 /// A report that comes with the program; those of one's own are listed by /reports.
 fn report_item(table: &'static Table, report: &Report) -> Value {
     let parameters = report.parameters.iter().map(|parameter| {
-        let schema = match parameter.ty {
-            ParameterType::Integer => json!({"type": "integer", "default": parameter.default.parse::<i64>().ok()}),
-            ParameterType::Number => json!({"type": "number", "default": parameter.default.parse::<f64>().ok()}),
-            ParameterType::Column(kind) => {
-                let columns = kind.columns.iter().map(|column| column.name);
-                let names: Vec<&str> = columns.chain(kind.derived.iter().map(|derived| derived.name)).collect();
-                json!({"enum": names, "default": parameter.default})
-            }
-            _ => json!({"type": "string", "default": parameter.default}),
-        };
-        query_parameter(&parameter.name, &parameter.help, &schema)
+        let schema = schemas::of_report(&parameter.ty, &parameter.default);
+        query_parameter(&parameter.name, &parameter.help, &schema, None, false)
     });
-    let parameters: Vec<Value> = parameters.chain([parameter("formulas")]).collect();
-    let mut item = operation(table, &format!("report_{}", report.name), &parameters);
+    let parameters: Vec<Value> = parameters.chain([parameter(table, "formulas", None)]).collect();
+    let mut item = operation(table, &format!("report_{}", report.name), &parameters, &shapes::of_report(report));
     if let Some(get) = item.get_mut("get") {
         get["summary"] = format!("{}. {}", report.title, report.about).into();
         get["tags"] = json!(["reports"]);
@@ -113,29 +105,24 @@ fn report_item(table: &'static Table, report: &Report) -> Value {
 }
 
 fn path_item(table: &'static Table, kind: Option<&'static Kind>) -> Value {
-    let mut parameters: Vec<Value> = table.parameters.iter().map(|name| parameter(name)).collect();
+    let mut parameters: Vec<Value> = table.parameters.iter().map(|name| parameter(table, name, kind)).collect();
     if table.filters == Filters::OfKind {
         parameters.extend(kind.into_iter().flat_map(filters));
     }
     if table.filters == Filters::OfAny {
-        parameters.extend(["host", "app"].map(parameter));
+        parameters.extend(["host", "app"].map(|name| parameter(table, name, None)));
     }
     if table.name != CHARTS {
-        parameters.push(parameter("formulas"));
+        parameters.push(parameter(table, "formulas", kind));
     }
     let name = match kind {
         Some(kind) => format!("{}_{}", table.name, kind.name),
         None => table.name.to_owned(),
     };
-    operation(table, &name, &parameters)
+    operation(table, &name, &parameters, &shapes::of_table(table, kind))
 }
 
-fn operation(table: &'static Table, name: &str, parameters: &[Value]) -> Value {
-    let schema = json!({
-        "type": "object",
-        "required": table.keys,
-        "properties": table.keys.iter().chain(table.more_keys).map(|key| ((*key).to_owned(), json!({}))).collect::<Map<_, _>>(),
-    });
+fn operation(table: &'static Table, name: &str, parameters: &[Value], schema: &Value) -> Value {
     let forms: &[&str] = match table.name {
         SUMS => &[JSON],
         CHARTS => &[SVG],
@@ -149,16 +136,23 @@ fn operation(table: &'static Table, name: &str, parameters: &[Value]) -> Value {
         })
         .collect();
     let mut responses = Map::new();
-    responses.insert("200".to_owned(), json!({"description": "The answer.", "content": content}));
+    let mut answer = json!({"description": "The answer.", "content": content});
+    let mut parameters = parameters.to_vec();
     if table.has_tag {
+        let tag = json!({"description": "Of a closed range: changes with the bytes.", "schema": {"type": "string"}});
+        answer = with(answer, "headers", json!({"ETag": tag}));
         responses
             .insert("304".to_owned(), json!({"description": "The answer with the tag of If-None-Match still stands."}));
         problems(&mut responses, &["410"]);
+        let help = "Tags of answers that are there already.";
+        parameters
+            .push(json!({"name": "If-None-Match", "in": "header", "description": help, "schema": {"type": "string"}}));
     }
+    responses.insert("200".to_owned(), answer);
     if [REPORT, "reports"].contains(&table.name) {
         problems(&mut responses, &["422"]);
     }
-    problems(&mut responses, &["400", "401", "405", "414", "500", "503", "default"]);
+    problems(&mut responses, &["400", "401", "405", "414", "500", "503"]);
     json!({"get": {
         "operationId": name,
         "summary": table.summary,
@@ -169,21 +163,26 @@ fn operation(table: &'static Table, name: &str, parameters: &[Value]) -> Value {
     }})
 }
 
-fn parameter(name: &str) -> Value {
+fn parameter(table: &'static Table, name: &str, kind: Option<&'static Kind>) -> Value {
+    let is_needed = table.needed.contains(&name);
     let Some(known) = PARAMETERS.iter().find(|parameter| parameter.name == name) else {
-        return query_parameter(name, "", &json!({"type": "string"}));
+        return query_parameter(name, "", &json!({"type": "string"}), None, is_needed);
     };
-    let schema = match known.form {
-        ParameterForm::Text(example) => json!({"type": "string", "examples": [example]}),
-        ParameterForm::Count => json!({"type": "integer", "minimum": 1}),
-        ParameterForm::Flag => json!({"enum": ["1", "0", "true", "false"]}),
-        ParameterForm::OneOf(words) => json!({"enum": words}),
-    };
-    query_parameter(name, known.help, &schema)
+    let (schema, example) = schemas::of_parameter(table, name, known.form, kind);
+    query_parameter(name, known.help, &schema, example, is_needed)
 }
 
-fn query_parameter(name: &str, help: &str, schema: &Value) -> Value {
-    json!({"name": name, "in": "query", "required": false, "description": help, "schema": schema})
+/// Lists stand between commas: `fields=cpu_cores,pids`.
+fn query_parameter(name: &str, help: &str, schema: &Value, example: Option<Value>, is_needed: bool) -> Value {
+    let parameter = json!({"name": name, "in": "query", "required": is_needed, "description": help, "schema": schema});
+    let parameter = match schema.get("type").and_then(Value::as_str) {
+        Some("array") => with(with(parameter, "style", "form"), "explode", false),
+        _ => parameter,
+    };
+    match example {
+        Some(example) => with(parameter, "example", example),
+        None => parameter,
+    }
 }
 
 /// Identity and attributes of a kind as filters; entries of maps have names that only the entities know.
@@ -191,28 +190,14 @@ fn filters(kind: &'static Kind) -> impl Iterator<Item = Value> {
     let identity = kind.identity.iter().map(|key| (key.name, key.help));
     let attributes = kind.attributes.iter().filter(|attribute| attribute.ty != AttributeType::Map);
     let attributes = attributes.map(|attribute| (attribute.name, attribute.help));
-    identity.chain(attributes).map(|(name, help)| query_parameter(name, help, &json!({"type": "string"})))
+    let text = json!({"type": "string"});
+    identity.chain(attributes).map(move |(name, help)| query_parameter(name, help, &text, None, false))
 }
 
 fn problems(responses: &mut Map<String, Value>, statuses: &[&str]) {
     for status in statuses {
-        let content = json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
+        let content = json!({"application/problem+json": {"schema": named("Problem")}});
         let response = json!({"description": "What is wrong, and what would be right.", "content": content});
         responses.insert((*status).to_owned(), response);
     }
-}
-
-fn problem() -> Value {
-    json!({
-        "type": "object",
-        "required": ["type", "title", "status", "detail"],
-        "properties": {
-            "type": {"type": "string"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-            "parameter": {"type": "string"},
-            "nearest": {"type": "string"},
-        },
-    })
 }

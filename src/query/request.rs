@@ -26,13 +26,16 @@ mod tests;
 mod time;
 
 pub use chart::{ChartRequest, ChartSize};
+pub(crate) use chart::{PANEL_HEIGHT_PX, WIDTH_PX};
 pub use cursor::{entities_cursor, events_cursor, samples_cursor};
 pub use events::{EVENTS_DEFAULT, EVENTS_MAX, EventsRequest};
+pub(crate) use field::field_names;
 pub use known::{ParameterError, UnknownKind, kind_named};
 pub(crate) use known::{shown, suggestion};
 pub use pages::{ENTITIES_DEFAULT, ENTITIES_MAX, EntitiesRequest, SamplesRequest, TargetsRequest, parse_none};
 pub(crate) use parse::parse_zone;
 pub use parse::take_formulas;
+pub(crate) use planning::{CPUS_MAX, INSTANCES_MAX, THRESHOLD_MAX};
 pub use planning::{CapacityRequest, HeadroomRequest, Measure, Resource, Subject};
 pub use resolution::{BY_HOURS_MS_MIN, Resolution};
 pub use several::{DiffRequest, Selected, SnapshotRequest};

@@ -1,5 +1,6 @@
 //! What tests start and ask: recorders, scratch directories, HTTP, waiting. Knows no kind and no column.
 
+pub(crate) mod everything;
 pub(crate) mod http;
 pub(crate) mod machine;
 pub(crate) mod reaper;

@@ -21,6 +21,7 @@ mod csv;
 mod exports;
 mod files;
 mod fleet;
+mod fuzz;
 mod guarded;
 mod happenings;
 mod hostile;

@@ -1,10 +1,11 @@
 //! README keeps its word: every request it shows works as it is written, and every parameter and path it names is there.
 
 use std::io::Read;
+use std::process::Command;
 
 use crate::contract::world::{TARGETS, world};
-use crate::harness::Served;
 use crate::harness::seeded::{stores, t};
+use crate::harness::{Served, Table, machine, reaper};
 
 const README: &str = include_str!("../../README.md");
 const BASE: &str = "http://127.0.0.1:8700";
@@ -31,6 +32,8 @@ fn every_request_of_the_readme_works_as_written_and_gives_rows() {
         assert_eq!(reply.status, 200, "{path}: {}", reply.text());
         if path.contains(".csv") {
             assert!(reply.text().lines().count() > 1, "{path} gives no row");
+        } else if path.contains(".svg") {
+            assert!(reply.text().contains("<polyline"), "{path} draws no line: {}", reply.text());
         } else {
             let answer = reply.json();
             let lists = ["series", "events", "columns", "kinds"].iter().filter_map(|name| answer[name].as_array());
@@ -99,9 +102,10 @@ fn every_path_and_parameter_of_the_readme_is_there() {
     assert!(rows.len() >= 6, "{rows:?}");
     for row in rows {
         let quoted: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
-        for path in quoted.iter().filter(|part| part.starts_with('/')) {
+        let cell = row.split('|').nth(1).unwrap();
+        for path in cell.split('`').skip(1).step_by(2) {
             // A difference is one between two times, room that for something.
-            let needed = match *path {
+            let needed = match path {
                 "/diff" => "?from=-1h",
                 "/headroom" => "?cpus=0.5&mem=512",
                 _ => "",
@@ -118,4 +122,46 @@ fn every_path_and_parameter_of_the_readme_is_there() {
             assert!(!known.text().contains("is no parameter"), "{path} {name}: {}", known.text());
         }
     }
+}
+
+/// What README shows, asked of a recorder of the test's own.
+fn of_this(served: &Served, recipe: &str) -> String {
+    assert!(recipe.contains(BASE), "{recipe}");
+    recipe.replace(BASE, &format!("http://{}", served.address()))
+}
+
+#[test]
+fn the_pandas_recipe_works_as_written() {
+    if !machine::succeeds("python3", &["-c", "import pandas"]) {
+        return machine::not_run("python3 has no pandas: python3 -m venv, then pip install -r tests/python.txt");
+    }
+    let recipe = README.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(recipe.lines().count() <= 12, "ten lines or so");
+    let served = served();
+    let printed = machine::output(Command::new("python3").args(["-c", &of_this(&served, recipe)]));
+    assert!(printed.starts_with("mean use in cores\n"), "{printed}");
+    // The two of /shop/web use a quarter of a core each, all of the time that was seen.
+    let web: Vec<&str> = printed.lines().find(|line| line.starts_with("web ")).unwrap().split_whitespace().collect();
+    let header: Vec<&str> = printed.lines().nth(1).unwrap().split_whitespace().collect();
+    let mean = header.iter().position(|name| *name == "mean").unwrap() + 1;
+    assert!((web[mean].parse::<f64>().unwrap() - 0.5).abs() < 1e-6, "{printed}");
+}
+
+#[test]
+fn the_spreadsheet_recipe_works_as_written() {
+    if !machine::has("ssconvert") || !machine::has("curl") {
+        return machine::not_run("curl or ssconvert (gnumeric) is not installed");
+    }
+    let served = served();
+    let line = README.lines().find(|line| line.contains("ssconvert")).unwrap().trim();
+    let directory = reaper::directory();
+    let run = |line: &str| {
+        machine::output(Command::new("sh").args(["-c", line]).current_dir(&directory).env("HOME", &directory))
+    };
+    run(&of_this(&served, line));
+    // Back from the sheet: as many rows and the same names.
+    run("ssconvert day.xlsx back.csv");
+    let [sent, back] = ["day.csv", "back.csv"].map(|name| Table::read(&std::fs::read(directory.join(name)).unwrap()));
+    assert!(sent.rows.len() > 5, "{sent:?}");
+    assert_eq!((back.header, back.rows.len()), (sent.header, sent.rows.len()));
 }

@@ -7,9 +7,9 @@ use super::parse::{Parameters, parse_size};
 use super::{CHART_PARAMETERS, RangeRequest};
 
 /// Widths that are drawn, in pixels: from what shows anything to the widest wall.
-const WIDTH_PX: std::ops::RangeInclusive<u32> = 200..=8_000;
+pub(crate) const WIDTH_PX: std::ops::RangeInclusive<u32> = 200..=8_000;
 /// Heights of a panel that are drawn, in pixels.
-const PANEL_HEIGHT_PX: std::ops::RangeInclusive<u32> = 100..=2_000;
+pub(crate) const PANEL_HEIGHT_PX: std::ops::RangeInclusive<u32> = 100..=2_000;
 /// A page's usual width.
 const WIDTH_PX_DEFAULT: u32 = 1_000;
 /// Four panels on a screen.

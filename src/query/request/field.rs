@@ -74,7 +74,7 @@ fn agg_names(aggs: &[Agg]) -> String {
 }
 
 /// Names of all fields of a kind.
-pub(super) fn field_names(kind: &'static Kind) -> Vec<&'static str> {
+pub(crate) fn field_names(kind: &'static Kind) -> Vec<&'static str> {
     let numbers = kind.attributes.iter().filter(|attribute| attribute.ty.is_number());
     let derived = kind.derived.iter().map(|derived| derived.name);
     derived

@@ -26,7 +26,11 @@ const HORIZON_MS_MAX: i64 = 5 * 366 * DAY_MS;
 /// Bytes of what a scheduler calls MB.
 const MIB: i64 = 1 << 20;
 /// Most that one instance may ask for: more cores than any machine has.
-const CPUS_MAX: f64 = 100_000.0;
+pub(crate) const CPUS_MAX: f64 = 100_000.0;
+/// Fullest that full may be: schedulers hand out more than there is, but not ten times as much.
+pub(crate) const THRESHOLD_MAX: f64 = 10.0;
+/// Most instances that may be wanted: more than any cluster runs, and far from where sums of them end.
+pub(crate) const INSTANCES_MAX: u64 = 1_000_000;
 
 /// Whose capacity it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,7 +161,7 @@ impl CapacityRequest {
         let has = |subject: &&Subject| filters.iter().any(|(name, _)| name == subject.name());
         let of = of.or_else(|| Subject::ALL.iter().rev().find(has).copied()).unwrap_or(Subject::Host);
         let threshold = sorted.read("threshold", |text| {
-            let part = text.parse::<f64>().ok().filter(|part| *part > 0.0 && *part <= 10.0);
+            let part = text.parse::<f64>().ok().filter(|part| *part > 0.0 && *part <= THRESHOLD_MAX);
             part.ok_or_else(|| format!("`{}` is no part of the whole; give 0.9 for nine tenths", shown(text)))
         })?;
         let horizon = sorted.read("horizon", |text| match parse_duration(text)? {
@@ -230,8 +234,8 @@ impl HeadroomRequest {
         })?;
         let memory_bytes = sorted.read("mem", parse_memory)?;
         let instances = sorted.read("instances", |text| {
-            let count = text.parse::<u64>().ok().filter(|count| (1..=1_000_000).contains(count));
-            count.ok_or_else(|| format!("`{}` is no whole number from 1 to 1000000", shown(text)))
+            let count = text.parse::<u64>().ok().filter(|count| (1..=INSTANCES_MAX).contains(count));
+            count.ok_or_else(|| format!("`{}` is no whole number from 1 to {INSTANCES_MAX}", shown(text)))
         })?;
         let range = month(&sorted, now, zone)?;
         let Some(kind) = kinds.iter().copied().find(|kind| kind.name == AGENT) else {

@@ -158,6 +158,11 @@ fn used_against_limit_against_allocated_of_an_application_with_a_replaced_instan
     wait_for("what was known before to be known again", SOON, || {
         (sorted(by_app(&recorder)) == expected && of_app(&recorder, &third).is_some()).then_some(())
     });
+    let states = recorder.json(&format!("/api/v1/events?type=task_state&app=/shop/web&start={start}&end={LATER}"));
+    let running =
+        states["events"].as_array().unwrap().iter().filter(|event| event["details"]["state"] == "TASK_RUNNING");
+    let running: Vec<_> = running.map(|event| (event["entity"]["id"].clone(), event["severity"].clone())).collect();
+    assert!(running.contains(&(task(4).into(), "info".into())), "{states}");
     let failures = recorder.json(&format!("/api/v1/events?type=task_failed&start={start}&end={LATER}"));
     let failure = &failures["events"][0];
     assert_eq!(

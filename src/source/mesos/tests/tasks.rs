@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fixture::*;
-use crate::model::{AttributeValue, Outcome, Timestamp, Value};
+use crate::model::{AttributeValue, Event, Outcome, Severity, Timestamp, Value};
 use crate::source::attribution::{Allocated, container_id_in_name};
 use crate::source::http::CannedReply;
 
@@ -91,7 +91,7 @@ async fn an_end_is_the_tasks_own_and_told_once() {
     assert_eq!(of_failer.details["exit_status"], AttributeValue::Integer(3));
     assert!(failures.iter().any(|event| event.entity.as_ref().unwrap().part(2) == "oomed"));
     let of_task = |id: &str| {
-        let is_of = |event: &&crate::model::Event| event.entity.as_ref().is_some_and(|entity| entity.part(2) == id);
+        let is_of = |event: &&Event| event.entity.as_ref().is_some_and(|entity| entity.part(2) == id);
         observed.events.iter().filter(is_of).map(|event| event.details["state"].clone()).collect::<Vec<_>>()
     };
     // Not what the master says of it after its end.
@@ -110,6 +110,41 @@ async fn an_end_is_the_tasks_own_and_told_once() {
     } else {
         assert_eq!(again.outcome, Outcome::Skipped);
     }
+}
+
+#[tokio::test]
+async fn a_state_that_is_no_failure_is_told_with_its_own_time() {
+    let world = World::new();
+    let _masters = with_leader(&world).await;
+    let observed = world.poll(&mut world.tasks()).await;
+    let told = |id: &str| -> Vec<(i64, &str, Severity, String)> {
+        let is_of = |event: &&Event| event.entity.as_ref().is_some_and(|entity| entity.part(2) == id);
+        let of_task = observed.events.iter().filter(is_of);
+        of_task.map(|event| (event.at.ms(), event.event_type, event.severity, event.message.clone())).collect()
+    };
+    let state = |ms: i64, message: &str| (ms, "task_state", Severity::Info, message.to_owned());
+    assert_eq!(
+        told("finisher"),
+        [
+            state(1_795_209_405_585, "finisher: TASK_STARTING"),
+            state(1_795_209_405_651, "finisher: TASK_RUNNING"),
+            state(1_795_209_408_172, "finisher: TASK_FINISHED (Command exited with status 0)"),
+        ]
+    );
+    let failer = told("failer");
+    assert_eq!(
+        failer[..2],
+        [state(1_795_209_405_476, "failer: TASK_STARTING"), state(1_795_209_405_521, "failer: TASK_RUNNING")]
+    );
+    assert_eq!((failer[2].1, failer[2].2), ("task_failed", Severity::Error));
+    assert!(
+        told("killed").iter().all(|(_, event_type, ..)| *event_type == "task_state"),
+        "who is killed has not failed"
+    );
+    let finished = observed.events.iter().find(|event| event.message.starts_with("finisher: TASK_FINISHED")).unwrap();
+    assert_eq!(finished.kind, Some("mesos_task"));
+    assert_eq!(finished.details["exit_status"], AttributeValue::Integer(0));
+    assert_eq!(finished.details["terminal"], AttributeValue::Boolean(true));
 }
 
 #[tokio::test]
