@@ -110,7 +110,12 @@ fn main() {
         upkeep.cpu / million,
         (append_cpu + upkeep.cpu) / million
     );
-    println!("ingest  of upkeep: sealing {:.3}, merging {:.3}", upkeep.seal_cpu / million, upkeep.merge_cpu / million);
+    println!(
+        "ingest  of upkeep: sealing {:.3}, merging {:.3}, rolling up {:.3}",
+        upkeep.seal_cpu / million,
+        upkeep.merge_cpu / million,
+        upkeep.roll_cpu / million
+    );
     println!(
         "ingest  longest append {} ms beside upkeep, {} ms without; {} steps of upkeep, the longest {} ms",
         longest_ms[1], longest_ms[0], upkeep.steps, upkeep.longest_ms
@@ -131,6 +136,7 @@ struct Work {
     cpu: f64,
     seal_cpu: f64,
     merge_cpu: f64,
+    roll_cpu: f64,
     steps: u64,
     longest_ms: i64,
 }
@@ -140,6 +146,7 @@ impl Work {
         self.cpu += other.cpu;
         self.seal_cpu += other.seal_cpu;
         self.merge_cpu += other.merge_cpu;
+        self.roll_cpu += other.roll_cpu;
         self.steps += other.steps;
         self.longest_ms = self.longest_ms.max(other.longest_ms);
     }
@@ -156,6 +163,7 @@ fn all_upkeep(store: &Store, now: Timestamp) -> Work {
         work.cpu += cpu;
         work.seal_cpu += if done.sealed_samples > 0 { cpu } else { 0.0 };
         work.merge_cpu += if done.merged_blocks > 0 { cpu } else { 0.0 };
+        work.roll_cpu += if done.rolled_days > 0 { cpu } else { 0.0 };
         work.steps += 1;
         if !done.more {
             return work;
@@ -173,6 +181,7 @@ fn weigh(path: &Path, values: u64) {
     let body = of_sql("SELECT sum(length(body)) FROM block");
     let merged = of_sql("SELECT sum(length(body)) FROM block WHERE is_merged");
     let merged_samples = of_sql("SELECT sum(samples) FROM block WHERE is_merged");
+    let rollups = of_sql("SELECT sum(length(body)) FROM rollup");
     let used = of_sql("SELECT (page_count - freelist_count) * 4096 FROM pragma_page_count, pragma_freelist_count");
     // Values are shared out by samples: rows are the same fleet.
     let values_a_sample = values as f64 / (rows + sealed);
@@ -185,6 +194,7 @@ fn weigh(path: &Path, values: u64) {
     println!("weight  {:.3} bytes a value in merged blocks", merged / merged_samples / values_a_sample);
     let journal = of_sql("SELECT coalesce(sum(length(body)), 0) FROM journal");
     println!("weight  {:.3} bytes a value in the journal", journal / rows / values_a_sample);
+    println!("weight  {:.3} bytes a value in rollups", rollups / values as f64);
     println!("weight  {:.0} MiB in use", used / 1_048_576.0);
     println!("weight  {:.3} bytes a value of the whole file", used / values as f64);
 }

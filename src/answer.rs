@@ -22,6 +22,7 @@ use crate::store::{EntityQuery, EventQuery, EventRecord, Store, StoreError, Work
 mod certificate;
 mod diff;
 mod explain;
+mod hour_reading;
 mod hours;
 mod planning;
 mod reading;
@@ -33,6 +34,7 @@ mod tests;
 
 pub use diff::diff;
 pub use explain::explain;
+pub use hour_reading::HourReading;
 use hours::HourPass;
 pub use planning::{capacity, headroom};
 pub use reading::{Entities, Reading, Readings};

@@ -19,12 +19,14 @@ use crate::store::{Store, StoreError};
 mod chunks;
 mod functions;
 mod guard;
+mod hours;
 mod kind;
 mod library;
 mod module;
 mod report;
 mod run;
 mod samples;
+mod wanted;
 mod watch;
 
 #[cfg(test)]

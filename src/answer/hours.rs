@@ -10,7 +10,7 @@ use crate::rollup::Roller;
 use crate::store::{Fetch, HoursFetch};
 
 /// Hours read at once: four weeks, so that the cells of one entity fit a few megabytes whatever the range.
-const PIECE_MS: i64 = 28 * 24 * HOUR_MS;
+pub(super) const PIECE_MS: i64 = 28 * 24 * HOUR_MS;
 
 /// One pass over one entity's hours.
 pub(super) struct HourPass<'a> {

@@ -24,7 +24,7 @@ mod versions;
 
 use combine::{Combine, combine};
 use group::Group;
-pub use hours::HourNeeds;
+pub use hours::{HourField, HourNeeds};
 use member::Member;
 pub(crate) use member::percentile;
 pub(crate) use versions::VersionCursor;

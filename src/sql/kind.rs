@@ -5,9 +5,12 @@
 use std::sync::Arc;
 
 use super::Shared;
+use super::hours::HourRows;
 use super::module::{Asked, Condition, Op, Plan, Provider, Rows, Take};
 use super::samples::SampleRows;
 use crate::model::{Attribute, AttributeType, Class, Column, Kind, Repr};
+use crate::query::request::Agg;
+use crate::rollup::kept;
 
 /// Rows that a kind's table is taken to have, for SQLite to choose between plans: far more than any other table.
 const ROWS: i64 = 1_000_000_000;
@@ -33,6 +36,23 @@ pub(super) enum Of {
     StretchSeconds,
     /// Hidden: what a counter grew by over that stretch.
     Increase(&'static Column),
+    /// Of an hour: a column or derived column, reduced.
+    Hour(&'static str, Agg),
+    /// Of an hour: how many samples it has.
+    Samples,
+    /// Of an hour: seconds of the stretches in it that have a rate.
+    CoveredSeconds,
+    /// Of an hour, hidden: since when its attributes hold.
+    VersionMs,
+}
+
+/// What the rows of a table are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowsOf {
+    /// Samples.
+    Samples,
+    /// Hours of samples.
+    Hours,
 }
 
 /// A column of a kind's table.
@@ -48,6 +68,7 @@ pub(super) struct KindColumn {
 #[derive(Debug)]
 pub(super) struct KindTable {
     pub(super) kind: &'static Kind,
+    pub(super) rows: RowsOf,
     pub(super) columns: Arc<[KindColumn]>,
     pub(super) shared: Arc<Shared>,
 }
@@ -87,6 +108,48 @@ pub(super) fn columns(kind: &'static Kind) -> Vec<KindColumn> {
     columns
 }
 
+/// The name of a kind's table of hours.
+pub(super) fn hours_name(kind: &Kind) -> String {
+    format!("{}_1h", kind.name)
+}
+
+/// The columns of a kind's table of hours, in order.
+pub(super) fn hour_columns(kind: &'static Kind) -> Vec<KindColumn> {
+    let seen = |name: &str, of, sql_type| KindColumn { name: name.to_owned(), of, sql_type, is_hidden: false };
+    let mut columns = vec![seen("time", Of::Time, "TEXT"), seen("at_ms", Of::AtMs, "INTEGER")];
+    columns.extend(kind.identity.iter().enumerate().map(|(index, key)| seen(key.name, Of::Key(index), "TEXT")));
+    let attributes = kind.attributes.iter();
+    columns.extend(attributes.map(|one| seen(one.name, Of::Attribute(one), attribute_type(one.ty))));
+    columns.push(seen("hour_samples", Of::Samples, "INTEGER"));
+    columns.push(seen("covered_seconds", Of::CoveredSeconds, "REAL"));
+    let numbers = kind.columns.iter().map(|one| (one.name, number_type(one)));
+    for (field, (name, sql_type)) in numbers.chain(kind.derived.iter().map(|one| (one.name, "REAL"))).enumerate() {
+        let column = kind.columns.get(field);
+        if column.is_some_and(|column| column.class == Class::Counter) {
+            columns.push(seen(&increase_name(name), Of::Hour(name, Agg::Increase), sql_type));
+            continue;
+        }
+        let kept = kept(kind, field);
+        let is_high_water = column.is_some_and(|column| column.high_water);
+        let aggs = [
+            (!is_high_water, Agg::Avg, "REAL"),
+            (kept.extremes && !is_high_water, Agg::Min, sql_type),
+            (kept.extremes, Agg::Max, sql_type),
+            (kept.last, Agg::Last, sql_type),
+            (kept.extremes || kept.last, Agg::Count, "INTEGER"),
+        ];
+        let percentiles = PERCENTILES.map(|percent| (kept.bins, Agg::Percentile(percent), "REAL"));
+        for (_, agg, sql_type) in aggs.into_iter().chain(percentiles).filter(|(is_kept, ..)| *is_kept) {
+            columns.push(seen(&format!("{name}_{}", agg.name()), Of::Hour(name, agg), sql_type));
+        }
+    }
+    columns.push(KindColumn { name: "version_ms".to_owned(), of: Of::VersionMs, sql_type: "INTEGER", is_hidden: true });
+    columns
+}
+
+/// Percentiles of an hour that have a column.
+const PERCENTILES: [u8; 4] = [50, 90, 95, 99];
+
 /// Columns and primary key as `CREATE TABLE` lists them; the type says that a column is hidden.
 pub(super) fn declaration<'a>(
     columns: impl Iterator<Item = (&'a str, &'a str, bool)>,
@@ -100,7 +163,12 @@ pub(super) fn declaration<'a>(
 
 impl KindTable {
     pub(super) fn new(kind: &'static Kind, shared: Arc<Shared>) -> KindTable {
-        KindTable { kind, columns: columns(kind).into(), shared }
+        KindTable { kind, rows: RowsOf::Samples, columns: columns(kind).into(), shared }
+    }
+
+    /// The table of its hours.
+    pub(super) fn of_hours(kind: &'static Kind, shared: Arc<Shared>) -> KindTable {
+        KindTable { kind, rows: RowsOf::Hours, columns: hour_columns(kind).into(), shared }
     }
 
     fn of(&self, column: usize) -> Option<Of> {
@@ -157,6 +225,7 @@ impl Provider for KindTable {
     fn declaration(&self) -> String {
         let columns = self.columns.iter();
         let key = self.kind.identity.iter().map(|key| key.name).chain(["at_ms"]);
+        let key = key.chain((self.rows == RowsOf::Hours).then_some("version_ms"));
         declaration(columns.map(|column| (column.name.as_str(), column.sql_type, column.is_hidden)), key)
     }
 
@@ -172,6 +241,10 @@ impl Provider for KindTable {
     }
 
     fn open(&self) -> Box<dyn Rows> {
-        Box::new(SampleRows::new(self.kind, Arc::clone(&self.columns), Arc::clone(&self.shared)))
+        let (kind, columns, shared) = (self.kind, Arc::clone(&self.columns), Arc::clone(&self.shared));
+        match self.rows {
+            RowsOf::Samples => Box::new(SampleRows::new(kind, columns, shared)),
+            RowsOf::Hours => Box::new(HourRows::new(kind, columns, shared)),
+        }
     }
 }

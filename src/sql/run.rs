@@ -11,7 +11,7 @@ use rusqlite::{Batch, Connection, Error, OpenFlags, Statement, ToSql};
 
 use super::chunks::{Chunked, ChunkedTable};
 use super::guard::{STATEMENT_BYTES_MAX, close_off};
-use super::kind::KindTable;
+use super::kind::{KindTable, columns, hour_columns, hours_name};
 use super::module;
 use super::watch::Watch;
 use super::{Argument, Bounds, Database, Parameters, Part, Shared, SqlError, Take, functions};
@@ -61,9 +61,10 @@ struct Tables {
 
 impl Tables {
     fn of(database: &Database) -> Tables {
-        let kinds = database.kinds.iter().map(|kind| kind.name.to_owned());
+        let kinds = database.kinds.iter().flat_map(|kind| [kind.name.to_owned(), hours_name(kind)]);
         let names = kinds.chain(Chunked::ALL.iter().map(|(_, name)| (*name).to_owned())).collect();
-        let of_kinds = database.kinds.iter().flat_map(|kind| super::kind::columns(kind)).map(|column| column.name);
+        let of_kinds = database.kinds.iter().flat_map(|kind| columns(kind).into_iter().chain(hour_columns(kind)));
+        let of_kinds = of_kinds.map(|column| column.name);
         let beside = Chunked::ALL.iter().flat_map(|(table, _)| table.columns()).map(|(name, ..)| (*name).to_owned());
         let mut columns: Vec<String> = of_kinds.chain(beside).collect();
         columns.sort_unstable();
@@ -79,6 +80,7 @@ fn open(database: &Database, tables: &Tables, watch: &Arc<Watch>) -> rusqlite::R
     let shared = Arc::new(Shared { database: database.clone(), watch: Arc::clone(watch) });
     for kind in database.kinds {
         module::create(&connection, kind.name, Arc::new(KindTable::new(kind, Arc::clone(&shared))))?;
+        module::create(&connection, &hours_name(kind), Arc::new(KindTable::of_hours(kind, Arc::clone(&shared))))?;
     }
     for (table, name) in Chunked::ALL {
         module::create(&connection, name, Arc::new(ChunkedTable { table, shared: Arc::clone(&shared) }))?;

@@ -7,13 +7,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rusqlite::types::Value;
-
 use super::Shared;
 use super::kind::{KindColumn, Of};
-use super::module::{Bound, Given, Op, Rows};
-use crate::answer::{Entities, Reading, Stop};
-use crate::model::{AttributeValue, Attributes, EntityRecord, Identity, Kind, Run, TimeRange, Timestamp};
+use super::module::{Bound, Given, Rows};
+use super::wanted::Wanted;
+use crate::answer::{Reading, Stop};
+use crate::model::{AttributeValue, Attributes, EntityRecord, Kind, Run, TimeRange, Timestamp};
 use crate::query::cell::Number;
 use crate::query::civil::format_instant;
 use crate::query::evaluate::mark;
@@ -23,19 +22,14 @@ use crate::rate::{self, Stretch};
 use crate::store::Fetch;
 
 /// Columns that SQLite names one by one in what it says a statement uses.
-const NAMED_COLUMNS: usize = 63;
+pub(super) const NAMED_COLUMNS: usize = 63;
 
 /// A place among the samples of a kind.
 pub(super) struct SampleRows {
     kind: &'static Kind,
     columns: Arc<[KindColumn]>,
     shared: Arc<Shared>,
-    range: Option<TimeRange>,
-    /// What parts of the identity must be, where that is known.
-    keys: Vec<Option<String>>,
-    /// What attributes must be.
-    facts: Vec<(&'static str, Value)>,
-    from: From,
+    wanted: Wanted,
     /// Stored columns that runs bring.
     stored: ColumnSet,
     /// By column of the table: what it is of the run, once it was asked for.
@@ -57,13 +51,6 @@ impl Drop for SampleRows {
     }
 }
 
-/// Where entities come from.
-enum From {
-    Nowhere,
-    One(Option<Box<EntityRecord>>),
-    Pages(Entities),
-}
-
 /// The entity whose samples are being given.
 struct Entity {
     record: EntityRecord,
@@ -80,10 +67,7 @@ impl SampleRows {
             kind,
             columns,
             shared,
-            range: None,
-            keys: Vec::new(),
-            facts: Vec::new(),
-            from: From::Nowhere,
+            wanted: Wanted::new(kind),
             stored: ColumnSet::default(),
             operands,
             entity: None,
@@ -118,42 +102,10 @@ impl SampleRows {
 
     /// The next entity that can have rows.
     fn next_entity(&mut self) -> rusqlite::Result<bool> {
-        let watch = Arc::clone(&self.shared.watch);
-        let Some(range) = self.range else { return Ok(false) };
-        loop {
-            watch.check()?;
-            let record = match &mut self.from {
-                From::Nowhere => None,
-                From::One(record) => record.take().map(|record| *record),
-                From::Pages(entities) => {
-                    entities.next(&self.shared.database.store).map_err(|error| watch.fail(error))?
-                }
-            };
-            let Some(record) = record else { return Ok(false) };
-            let is = |index: usize| self.keys.get(index).and_then(Option::as_deref);
-            if is(0).is_some_and(|first| record.identity.part(0) > first) {
-                // In identity order no further one can be of the first key that is asked for.
-                return Ok(false);
-            }
-            if (0..self.kind.identity.len()).any(|index| is(index).is_some_and(|is| record.identity.part(index) != is))
-            {
-                continue;
-            }
-            let takes: Vec<bool> = match self.facts.is_empty() {
-                true => Vec::new(),
-                false => record.versions.iter().map(|version| self.passes(&version.attributes)).collect(),
-            };
-            if !takes.is_empty() && !takes.contains(&true) {
-                continue;
-            }
-            let reading = Reading::of(self.kind, record.identity.clone(), range);
-            self.entity = Some(Entity { record, reading, takes, version: 0 });
-            return Ok(true);
-        }
-    }
-
-    fn passes(&self, attributes: &Attributes) -> bool {
-        self.facts.iter().all(|(name, wanted)| attributes.get(name).is_some_and(|value| may_equal(value, wanted)))
+        let Some((record, takes, range)) = self.wanted.next(&self.shared)? else { return Ok(false) };
+        let reading = Reading::of(self.kind, record.identity.clone(), range);
+        self.entity = Some(Entity { record, reading, takes, version: 0 });
+        Ok(true)
     }
 
     /// The next run of the entity.
@@ -230,11 +182,16 @@ impl SampleRows {
             Operand::Counter(_) | Operand::Gauge(_) => operand.at_sample(run, self.index, &NONE),
             _ => operand.at_end(run, self.index, stretch.as_ref(), self.attributes().unwrap_or(&NONE)),
         };
-        Ok(match number {
-            Number::Null => Given::Null,
-            Number::Scaled { value, decimals } => scaled(value, decimals),
-            Number::Derived(value) | Number::Reported(value) => Given::Real(value),
-        })
+        Ok(given(number))
+    }
+}
+
+/// A number as SQL sees it.
+pub(super) fn given(number: Number) -> Given<'static> {
+    match number {
+        Number::Null => Given::Null,
+        Number::Scaled { value, decimals } => scaled(value, decimals),
+        Number::Derived(value) | Number::Reported(value) => Given::Real(value),
     }
 }
 
@@ -245,41 +202,14 @@ impl Rows for SampleRows {
                 self.resolve(column);
             }
         }
-        let (mut from_ms, mut until_ms) = (Timestamp::MIN.ms(), Timestamp::MAX.ms());
-        self.keys = vec![None; self.kind.identity.len()];
-        self.facts.clear();
-        for bound in bounds {
-            match self.columns.get(bound.column).map(|column| column.of) {
-                Some(Of::AtMs) => narrow_ms(&mut from_ms, &mut until_ms, bound),
-                Some(Of::Time) => narrow_text(&mut from_ms, &mut until_ms, bound),
-                Some(Of::Key(index)) => {
-                    if let (Value::Text(text), Some(key)) = (&bound.value, self.keys.get_mut(index)) {
-                        *key = Some(text.clone());
-                    }
-                }
-                Some(Of::Attribute(attribute)) => self.facts.push((attribute.name, bound.value.clone())),
-                _ => {}
-            }
-        }
-        let end = Timestamp::from_ms(until_ms.saturating_add(1)).min(Timestamp::MAX);
-        self.range = TimeRange::new(Timestamp::from_ms(from_ms), end).filter(|range| !range.is_empty());
+        self.wanted.begin(bounds, &self.columns, &self.shared, |from_ms, until_ms| {
+            let end = Timestamp::from_ms(until_ms.saturating_add(1)).min(Timestamp::MAX);
+            TimeRange::new(Timestamp::from_ms(from_ms), end)
+        })?;
         self.entity = None;
         self.run = None;
         self.hold_run()?;
         self.inside = 0..0;
-        self.from = match (self.range, self.keys.iter().cloned().collect::<Option<Vec<String>>>()) {
-            (None, _) => From::Nowhere,
-            (Some(range), Some(all)) => {
-                let found = self.shared.database.store.entity(self.kind, &Identity::new(all), range);
-                let found = found.map_err(|error| self.shared.watch.fail(error.into()))?;
-                From::One(found.filter(|entity| entity.is_seen_in(range)).map(Box::new))
-            }
-            (Some(range), None) => {
-                // A shorter identity comes before all that begin with it.
-                let first = self.keys.first().cloned().flatten().map(|first| Identity::new([first]));
-                From::Pages(Entities::after(self.kind, range, first).with(self.keys.clone()))
-            }
-        };
         Ok(())
     }
 
@@ -325,7 +255,7 @@ impl Rows for SampleRows {
                 let attributes = entity.record.versions.get(entity.version).map(|version| &version.attributes);
                 attributes.and_then(|all| all.get(attribute.name)).map_or(Given::Null, fact)
             }
-            Of::Number(_) | Of::Increase(_) | Of::StretchSeconds => Given::Null,
+            _ => Given::Null,
         })
     }
 }
@@ -351,83 +281,5 @@ fn scaled(value: i64, decimals: u8) -> Given<'static> {
         Some(_) if decimals == 0 => Given::Int(value),
         Some(power) => Given::Real(value as f64 / power),
         None => Given::Real(value as f64 / 10f64.powi(i32::from(decimals))),
-    }
-}
-
-/// Whether an attribute can equal a value in SQL: false only where it certainly does not.
-fn may_equal(value: &AttributeValue, wanted: &Value) -> bool {
-    match (value, wanted) {
-        (AttributeValue::Text(text), Value::Text(wanted)) => text == wanted,
-        (AttributeValue::Integer(value), Value::Integer(wanted)) => value == wanted,
-        (AttributeValue::Boolean(value), Value::Integer(wanted)) => i64::from(*value) == *wanted,
-        (AttributeValue::Time(at), Value::Text(wanted)) => format_instant(*at, Zone::Utc) == *wanted,
-        _ => true,
-    }
-}
-
-/// Narrows first and last millisecond to what a comparison of `at_ms` leaves, exactly as SQL compares.
-#[expect(clippy::cast_possible_truncation, reason = "the cast holds at the ends of i64, beyond all time")]
-fn narrow_ms(from_ms: &mut i64, until_ms: &mut i64, bound: &Bound) {
-    let number = match &bound.value {
-        Value::Text(text) => {
-            text.trim().parse::<i64>().map(Value::Integer).ok().or_else(|| text.trim().parse().map(Value::Real).ok())
-        }
-        other => Some(other.clone()),
-    };
-    // Where the value lies between two whole numbers, these are they.
-    let (below, above) = match number {
-        Some(Value::Integer(value)) => (value, value),
-        Some(Value::Real(value)) => (value.floor() as i64, value.ceil() as i64),
-        Some(Value::Null) => {
-            *until_ms = i64::MIN;
-            return;
-        }
-        // Texts and blobs are greater than all numbers.
-        None | Some(Value::Text(_) | Value::Blob(_)) => {
-            if matches!(bound.op, Op::Eq | Op::Gt | Op::Ge) {
-                *until_ms = i64::MIN;
-            }
-            return;
-        }
-    };
-    match bound.op {
-        Op::Ge => *from_ms = (*from_ms).max(above),
-        Op::Gt => *from_ms = (*from_ms).max(below.saturating_add(1)),
-        Op::Le => *until_ms = (*until_ms).min(below),
-        Op::Lt => *until_ms = (*until_ms).min(above.saturating_sub(1)),
-        Op::Eq => {
-            *from_ms = (*from_ms).max(above);
-            *until_ms = (*until_ms).min(below);
-        }
-    }
-}
-
-/// Narrows them to what a comparison of `time` leaves: its texts rise with time, so where one would stand is found
-/// by halving.
-fn narrow_text(from_ms: &mut i64, until_ms: &mut i64, bound: &Bound) {
-    let Value::Text(text) = &bound.value else { return };
-    let first = |is_past: &dyn Fn(&str) -> bool| {
-        let (mut low, mut high) = (Timestamp::MIN.ms(), Timestamp::MAX.ms());
-        while low < high {
-            let middle = low.midpoint(high);
-            if is_past(&format_instant(Timestamp::from_ms(middle), Zone::Utc)) {
-                high = middle;
-            } else {
-                low = middle.saturating_add(1);
-            }
-        }
-        low
-    };
-    let at_least = || first(&|printed| printed >= text.as_str());
-    let greater = || first(&|printed| printed > text.as_str());
-    match bound.op {
-        Op::Ge => *from_ms = (*from_ms).max(at_least()),
-        Op::Gt => *from_ms = (*from_ms).max(greater()),
-        Op::Le => *until_ms = (*until_ms).min(greater()),
-        Op::Lt => *until_ms = (*until_ms).min(at_least()),
-        Op::Eq => {
-            *from_ms = (*from_ms).max(at_least());
-            *until_ms = (*until_ms).min(greater());
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod functions;
 mod hostile;
+mod hours;
 mod library;
 mod reports;
 mod tables;

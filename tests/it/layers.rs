@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("config", &["model", "source"]),
     ("sampler", &["model", "clock", "rate", "source", "store"]),
     ("answer", &["model", "rate", "rollup", "query", "store"]),
-    ("sql", &["model", "rate", "query", "answer", "store"]),
+    ("sql", &["model", "rate", "rollup", "query", "answer", "store"]),
     ("api", &["model", "clock", "query", "answer", "sql", "render", "store"]),
     ("app", &["*"]),
     ("cli", &["*"]),

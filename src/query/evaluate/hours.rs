@@ -2,12 +2,14 @@
 //!
 //! Must not know: whether hours were kept or are made from samples just now; the store.
 
-use crate::model::{EntityRecord, Hours, Presence, Run, Timestamp};
+use crate::model::{Attributes, EntityRecord, HourCell, Hours, Kind, Presence, Run, Timestamp};
+use crate::query::cell::Number;
+use crate::query::operand::{ColumnSet, Operand};
 use crate::query::request::{Agg, Resolution};
 use crate::query::seen::Seen;
 use crate::rollup::{Roller, field_named};
 
-use super::{Evaluation, Pass, VersionCursor};
+use super::{Evaluation, Field, Pass, VersionCursor, member};
 
 /// What hours must hold for an evaluation.
 #[derive(Debug, Clone)]
@@ -24,8 +26,25 @@ pub struct HourNeeds {
 
 impl HourNeeds {
     /// What makes such hours from samples.
-    pub fn roller(&self, kind: &'static crate::model::Kind) -> Roller {
+    pub fn roller(&self, kind: &'static Kind) -> Roller {
         Roller::new(kind, &self.fields, self.with_bins)
+    }
+}
+
+/// A field of one hour by itself, reduced one way.
+#[derive(Debug, Clone)]
+pub struct HourField(Field);
+
+impl HourField {
+    /// The field of a kind's column or derived column.
+    pub fn resolve(kind: &'static Kind, name: &str, agg: Agg) -> Option<HourField> {
+        let operand = Operand::resolve(kind, name, &mut ColumnSet::default())?;
+        Some(HourField(Field { operand, agg, additive: false, by_sketch: true }))
+    }
+
+    /// What an answer says of a bucket that is this hour.
+    pub fn of(&self, cell: &HourCell, attributes: &Attributes) -> Number {
+        member::of_hour(&self.0, cell, attributes)
     }
 }
 

@@ -10,6 +10,8 @@ use super::{Field, bucket_range};
 
 mod hours;
 
+pub(super) use hours::of_hour;
+
 /// What one entity gave, so far.
 #[derive(Debug)]
 pub(super) struct Member {

@@ -3,7 +3,7 @@
 //! Must not know: whether hours were kept or are made from samples just now.
 
 use crate::model::sketch::Binning;
-use crate::model::{Attributes, HourCell, HourRow, Pick, Presence, TimeRange, Timestamp, Total, Value};
+use crate::model::{Attributes, HourCell, HourRow, Pick, Presence, Sketch, TimeRange, Timestamp, Total, Value};
 use crate::query::cell::Number;
 use crate::query::evaluate::Field;
 use crate::query::operand::{Operand, Quotient, seconds};
@@ -72,6 +72,21 @@ impl Member {
         }
         self.noted_until = Some(to);
     }
+}
+
+/// A field of one hour by itself.
+pub(in crate::query::evaluate) fn of_hour(field: &Field, cell: &HourCell, attributes: &Attributes) -> Number {
+    if let Agg::Percentile(percent) = field.agg {
+        let number = |pick| field.operand.picked(pick).as_f64().unwrap_or(f64::NAN);
+        let mut sketch = Sketch::default();
+        if !cell.bins.is_empty() {
+            sketch.add(&cell.bins, number(cell.min), number(cell.max));
+        }
+        return Number::derived(sketch.percentile(percent));
+    }
+    let mut slot = Slot::default();
+    slot.take_cell(field, cell, attributes);
+    slot.number(field)
 }
 
 impl Slot {

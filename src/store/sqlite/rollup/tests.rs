@@ -21,7 +21,7 @@ use crate::store::{Cutoffs, EntityQuery, Fetch, HoursFetch, Limits, Store, Upkee
 mod cost;
 mod format;
 
-/// A kind with every sort of column and formula.
+/// A kind with every sort of column and formula. Rollups of it are kept as examples for ever: what it has stays as it is.
 pub(super) static KIND: Kind = Kind {
     name: "test_rolled",
     help: "A thing that tests roll up.",
@@ -117,6 +117,8 @@ enum Step {
         steps: usize,
     },
     Reopen,
+    /// The process ends at once: the next one finds the files as they are.
+    Kill,
 }
 
 /// One thing at one poll.
@@ -169,6 +171,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(target, passed_ms, outcome, things)| Step::Poll { target, passed_ms, outcome, things }),
         3 => (0..40_i64, 1..40_usize).prop_map(|(hours, steps)| Step::Upkeep { age_ms: hours * HOUR_MS, steps }),
         1 => Just(Step::Reopen),
+        1 => Just(Step::Kill),
     ]
 }
 
@@ -217,6 +220,15 @@ impl Told {
             Step::Reopen => {
                 self.sqlite = Store::Memory(Memory::default());
                 self.sqlite = open(self.directory.path());
+            }
+            Step::Kill => {
+                let found = tempfile::tempdir().unwrap();
+                for name in ["rolled.db", "rolled.db-wal"] {
+                    let (from, to) = (self.directory.path().join(name), found.path().join(name));
+                    assert!(!from.exists() || std::fs::copy(from, to).is_ok());
+                }
+                self.sqlite = open(found.path());
+                self.directory = found;
             }
         }
     }

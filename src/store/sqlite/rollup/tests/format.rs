@@ -3,8 +3,11 @@
 use proptest::prelude::*;
 
 use super::{KIND, START_MS};
-use crate::model::{ColumnValues, HOUR_MS, Hours, Repr, Run, TimeRange, Timestamp, Version};
+use crate::model::{
+    Class, ColumnValues, HOUR_MS, Hours, Pick, Presence, Repr, Run, TimeRange, Timestamp, Total, Value, Version,
+};
 use crate::rollup::{Roller, fields_count};
+use crate::store::conformance::fleet::Dice;
 use crate::store::sqlite::rollup::format::{self, Layout};
 
 fn number() -> impl Strategy<Value = Option<i64>> {
@@ -104,9 +107,127 @@ proptest! {
     }
 }
 
-fn int(total: crate::model::Total) -> i128 {
+/// Hours of a run that is always the same: of steady, of wild and of missing numbers, with a hole and a restart.
+fn golden(seed: u64) -> Hours {
+    let mut dice = Dice::new(seed);
+    let mut at = START_MS;
+    let count = usize::try_from(dice.below(90)).unwrap() + usize::from(seed > 0);
+    let times: Vec<Timestamp> = (0..count)
+        .map(|index| {
+            at += if index == 40 { 9 * HOUR_MS } else { 600_000 + dice.below(1_000) };
+            Timestamp::from_ms(at)
+        })
+        .collect();
+    let number = |dice: &mut Dice, index: usize, grows: bool| match (seed % 3, dice.below(12)) {
+        (1, 0) => None,
+        (2, 0) => Some(i64::MAX),
+        (2, 1) => Some(i64::MIN),
+        _ if grows => Some(i64::try_from(index).unwrap() * 1_000_000_007 + dice.below(1_000)),
+        _ => Some(dice.below(4_000_000_000)),
+    };
+    let columns = KIND.columns.iter().map(|column| {
+        let ints = (0..count).map(|index| number(&mut dice, index, column.class == Class::Counter));
+        match column.repr {
+            Repr::Integer { .. } => ColumnValues::Int(ints.collect()),
+            Repr::Float => ColumnValues::Float(ints.map(|value| value.map(|value| value as f64 / 1024.0)).collect()),
+        }
+    });
+    let columns = columns.collect();
+    let run = Run {
+        range: TimeRange::new(Timestamp::from_ms(START_MS), Timestamp::from_ms(at + 1)).unwrap(),
+        has_before: false,
+        has_after: false,
+        since: (0..count)
+            .map(|index| Some(Timestamp::from_ms(START_MS + if index > 60 { 13 * HOUR_MS } else { 0 })))
+            .collect(),
+        interval_ms: vec![600_000; count],
+        clock_offset_ms: vec![0; count],
+        columns,
+        at: times,
+        polled_before_first: Some(Timestamp::from_ms(START_MS - 600_000)),
+    };
+    let mut hours = rolled(&run, 3 * HOUR_MS + 60_000);
+    hours.after.clear();
+    hours
+}
+
+/// Hours as lines, floats by their bits.
+fn lines_of(hours: &Hours) -> String {
+    let value = |value: Value| match value {
+        Value::Null => "-".to_owned(),
+        Value::Int(value) => value.to_string(),
+        Value::Float(value) => format!("{:016x}", value.to_bits()),
+    };
+    let total = |total: Total| match total {
+        Total::Nothing => "-".to_owned(),
+        Total::Int(sum) => sum.to_string(),
+        Total::Float(sum) => format!("{:016x}", sum.to_bits()),
+    };
+    let pick = |pick: Pick| format!("{}/{}", value(pick.above), value(pick.below));
+    let mut text = String::new();
+    for row in &hours.rows {
+        text += &format!("row {} {} {} {}\n", row.start.ms(), row.version.ms(), row.samples, row.covered_ms);
+    }
+    for stay in &hours.stays {
+        let presence = match stay.presence {
+            Presence::Seen => "seen",
+            Presence::Unseen => "unseen",
+            Presence::Gone => "gone",
+        };
+        text += &format!("stay {} {} {} {presence}\n", stay.from.ms(), stay.to.ms(), stay.version.ms());
+    }
+    for (field, cells) in hours.cells.iter().enumerate() {
+        for cell in cells {
+            text += &format!("field {field} {} {}", cell.count, total(cell.sum));
+            text += &format!(" {} {} {}", total(cell.holes), cell.covered_ms, total(cell.below));
+            text +=
+                &format!(" {:016x} {} {} {}", cell.ratios.to_bits(), pick(cell.min), pick(cell.max), pick(cell.last));
+            let bins: Vec<String> = cell.bins.iter().map(|(bin, count)| format!("{bin}:{count}")).collect();
+            text += &format!(" [{}]\n", bins.join(" "));
+        }
+    }
+    text
+}
+
+/// With `UPDATE=1` files that are missing are written. One that landed never is again: files like it are in the field.
+#[test]
+fn rollups_of_version_1_are_read_for_ever() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rollups");
+    for seed in 0..7 {
+        let file = |ending: &str| directory.join(format!("v1-{seed}.{ending}"));
+        if std::env::var_os("UPDATE").is_some() && !file("rollup").exists() {
+            std::fs::create_dir_all(&directory).unwrap();
+            let hours = golden(seed);
+            std::fs::write(file("rollup"), format::encode(&KIND, &hours).unwrap()).unwrap();
+            std::fs::write(file("layout"), Layout::of(&KIND).text()).unwrap();
+            std::fs::write(file("txt"), lines_of(&hours)).unwrap();
+        }
+        let layout = Layout::parse(&std::fs::read_to_string(file("layout")).unwrap());
+        let body = std::fs::read(file("rollup")).unwrap();
+        let all: Vec<usize> = (0..fields_count(&KIND)).collect();
+        let hours = format::open(&layout, &body).and_then(|opened| opened.hours(&KIND, &all, true)).unwrap();
+        let expected = std::fs::read_to_string(file("txt")).unwrap();
+        assert!(lines_of(&hours) == expected, "{}: other hours than were written", file("rollup").display());
+    }
+}
+
+/// A derived column whose formula is another now has nothing in rollups of the old one.
+#[test]
+fn hours_of_another_formula_are_not_taken_for_ones_own() {
+    let layout = Layout::of(&KIND).text().replace("cpu_cores = rate cpu_ns", "cpu_cores = rate wait_ns");
+    let mut body = format::encode(&KIND, &golden(1)).unwrap();
+    // As that program would have kept it: its checksum is over its own layout.
+    let field = crate::rollup::field_named(&KIND, "cpu_cores").unwrap();
+    let layout = Layout::parse(&layout);
+    format::sign_for_tests(&layout, &mut body);
+    let hours = format::open(&layout, &body).and_then(|opened| opened.hours(&KIND, &[field, 0], true)).unwrap();
+    assert!(hours.cells[0].iter().all(|cell| *cell == crate::model::HourCell::default()));
+    assert!(hours.cells[1].iter().any(|cell| !cell.sum.is_nothing()));
+}
+
+fn int(total: Total) -> i128 {
     match total {
-        crate::model::Total::Int(sum) => sum,
+        Total::Int(sum) => sum,
         _ => 0,
     }
 }
