@@ -171,7 +171,8 @@ pub(super) fn sign_for_tests(layout: &Layout, rollup: &mut [u8]) {
     let mut bytes = Bytes::new(rollup);
     let mut skip = || -> Result<usize, Damage> {
         bytes.byte()?;
-        (bytes.length()?, bytes.length()?);
+        bytes.length()?;
+        bytes.length()?;
         let header = bytes.length()?;
         bytes.take(header)?;
         for _ in 0..bytes.length()? {
