@@ -22,7 +22,7 @@ use crate::answer::Stop;
 
 /// Bytes of a chunk: large enough that hand-over, which wakes another thread, costs little; small enough that the first
 /// one comes soon.
-const CHUNK_BYTES: usize = 256 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Chunks made before the client has taken the first: the producer runs on while one is being sent.
 const CHUNKS_QUEUED: usize = 4;
