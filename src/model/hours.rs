@@ -151,7 +151,8 @@ impl Hours {
         self.after = later.after;
     }
 
-    /// Leaves only the rows of [from, until), and the stays that have a part of it.
+    /// Leaves only the rows of [from, until), and the stays that begin before its end: which of those that end before it
+    /// lead to its first sample depends on what comes before.
     pub fn keep(&mut self, from: Timestamp, until: Timestamp) {
         let first = self.rows.partition_point(|row| row.start < from);
         let end = self.rows.partition_point(|row| row.start < until).max(first);
@@ -160,7 +161,7 @@ impl Hours {
             cells.truncate(end);
             cells.drain(..first.min(cells.len()));
         }
-        self.stays.retain(|stay| from < stay.to && stay.from < until);
+        self.stays.retain(|stay| stay.from < until);
     }
 }
 
