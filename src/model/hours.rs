@@ -146,7 +146,11 @@ impl Hours {
         self.cells.resize_with(self.cells.len().max(later.cells.len()), Vec::new);
         self.cells.iter_mut().zip(later.cells).for_each(|(mine, others)| mine.extend(others));
         for stay in later.stays {
-            push_stay(&mut self.stays, stay);
+            // What the later hours knew of the time before these is older than these.
+            let from = self.stays.last().map_or(stay.from, |last| stay.from.max(last.to));
+            if from < stay.to {
+                push_stay(&mut self.stays, Stay { from, ..stay });
+            }
         }
         self.after = later.after;
     }

@@ -43,20 +43,23 @@ pub(in super::super) fn hours(connection: &Connection, fetch: &HoursFetch<'_>) -
     if let (true, Some(last)) = (fetch.with_stays, found.last_mut())
         && last.hours.stays.last().is_none_or(|stay| stay.to < fetch.range.end())
     {
-        last.hours.after = stays_after(connection, fetch, entity, until_ms)?;
+        last.hours.after = stays_after(connection, fetch, entity, &doubts)?;
     }
     Ok(found)
 }
 
-/// The stays up to the first sample after a range, as far as they begin in it.
+/// The stays up to the first sample after a range, as far as they begin in it; none where they are in doubt.
 fn stays_after(
     connection: &Connection,
     fetch: &HoursFetch<'_>,
     entity: i64,
-    until_ms: i64,
+    doubts: &[(i64, i64)],
 ) -> Result<Vec<Stay>, StoreError> {
-    let mut id = block_id(until_ms, entity);
+    let mut id = block_id(fetch.range.end().ms(), entity);
     while let Some(next) = Stored::at_or_after(connection, entity, id).during(OPERATION)? {
+        if doubts.iter().any(|(from_ms, until_ms)| *from_ms < next.until_ms && next.start_ms() < *until_ms) {
+            return Ok(Vec::new());
+        }
         let hours = next.decode(connection, fetch.kind, &[], false, OPERATION)?;
         // A day into which only time between two samples reaches has no stays of its own.
         if !hours.stays.is_empty() {
