@@ -15,7 +15,7 @@ use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, TooMany};
 use crate::query::explain::Plan;
 use crate::query::filter::Filter;
 use crate::query::frame::{Frame, Gap, Series};
-use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest, Resolution};
+use crate::query::request::{EntitiesRequest, EventsRequest, RangeRequest};
 use crate::query::seen::Seen;
 use crate::store::{EntityQuery, EventQuery, EventRecord, Store, StoreError, Work};
 
