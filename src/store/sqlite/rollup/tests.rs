@@ -1,5 +1,5 @@
 //! Rolling up is invisible: any history, rolled up at any points, answers as one that was never rolled up; and once its
-//! samples are gone, as it did before.
+//! samples are gone, as it did before. Questions without groups: groups are made of samples while there are any.
 
 use proptest::prelude::*;
 
