@@ -40,7 +40,9 @@ pub(in super::super) fn hours(connection: &Connection, fetch: &HoursFetch<'_>) -
         }
         stored = Stored::at_or_after(connection, entity, this.id.saturating_add(1)).during(OPERATION)?;
     }
+    // Where the range ends in doubt, samples tell more of it than what comes after.
     if let (true, Some(last)) = (fetch.with_stays, found.last_mut())
+        && last.range.end() == fetch.range.end()
         && last.hours.stays.last().is_none_or(|stay| stay.to < fetch.range.end())
     {
         last.hours.after = stays_after(connection, fetch, entity, &doubts)?;
@@ -70,10 +72,14 @@ fn stays_after(
     Ok(Vec::new())
 }
 
-/// The parts of hours in some ranges.
+/// The parts of hours in some ranges. Of a stay that reaches beyond the end of one, the rest is as doubtful as the time that
+/// it lies in; where one begins, its stays tell of the time since the sample before it, too.
 fn cut(hours: Hours, ranges: &[TimeRange]) -> Vec<Rolled> {
     let part = |mut hours: Hours, range: &TimeRange| {
         hours.keep(range.start(), range.end());
+        for stay in &mut hours.stays {
+            stay.to = stay.to.min(range.end());
+        }
         Rolled { range: *range, hours }
     };
     match ranges {
