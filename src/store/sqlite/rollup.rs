@@ -298,7 +298,7 @@ fn made(
         ends = stored.ends.with(ends, is_cut);
         let until_ms = if is_merged(stored) { stored.until_ms } else { until_ms };
         window = (stored.start_ms(), stored.end_ms, until_ms, stored.is_merged);
-        hours = replaced(old, hours, day);
+        hours = replaced(old, stored.start_ms(), hours, day);
     }
     let (start_ms, end_ms, until_ms, is_merged) = window;
     let new = Fresh::new(kind, due.entity, (start_ms, end_ms), until_ms, ends, is_merged, &hours)?;
@@ -323,8 +323,8 @@ fn with_old(new: Hours, old: &Hours, (from_ms, until_ms): (i64, i64)) -> Hours {
     whole
 }
 
-/// The hours of a window with those of a day replaced.
-fn replaced(old: Hours, day: Hours, (from_ms, until_ms): (i64, i64)) -> Hours {
+/// The hours of a window, which begins at an instant, with those of a day replaced.
+fn replaced(old: Hours, start_ms: i64, day: Hours, (from_ms, until_ms): (i64, i64)) -> Hours {
     let (from, until) = (Timestamp::from_ms(from_ms), Timestamp::from_ms(until_ms));
     let (mut whole, mut later) = (old.clone(), old);
     whole.keep(Timestamp::from_ms(i64::MIN), from);
@@ -334,6 +334,10 @@ fn replaced(old: Hours, day: Hours, (from_ms, until_ms): (i64, i64)) -> Hours {
     let last = day.stays.last().map_or(until, |stay| stay.to);
     whole.stays.retain(|stay| stay.from < first);
     whole.stays.iter_mut().for_each(|stay| stay.to = stay.to.min(first));
+    if first.ms() < start_ms {
+        // The window's first sample is the day's: what led to another is no more.
+        whole.stays.clear();
+    }
     later.stays.retain(|stay| stay.to > last);
     later.stays.iter_mut().for_each(|stay| stay.from = stay.from.max(last));
     whole.append(day);
