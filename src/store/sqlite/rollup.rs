@@ -231,9 +231,9 @@ fn roll_day(
     if !run.has_after && !is_forced && day_end_ms.saturating_add(longest_ms) > settled_ms {
         return Ok((Outcome::Later { ready_ms: day_end_ms.saturating_add(longest_ms) }, run.len()));
     }
-    let kept_from = retention::samples_kept_from(connection).during(OPERATION)?;
-    let is_cut = is_cut(due.day_ms, kept_from);
-    let wider = merged.filter(|_| !is_cut).and_then(|merged| depending(&run, merged, kept_from));
+    let again_from_ms = made_again_from(connection).during(OPERATION)?;
+    let is_cut = due.day_ms < again_from_ms;
+    let wider = merged.filter(|_| !is_cut).and_then(|merged| depending(&run, merged, again_from_ms));
     if let Some(wider) = wider.filter(|wider| *wider != day) {
         run = read(wider)?;
     }
@@ -252,22 +252,22 @@ fn is_merged(stored: &Stored) -> bool {
     stored.end_ms.saturating_sub(stored.start_ms()) > DAY_MS
 }
 
-/// Whether a sample that a day's hours depend on may be gone: one of it, or the one before its first.
-fn is_cut(day_ms: i64, kept_from: Option<Timestamp>) -> bool {
-    kept_from.is_some_and(|kept_from| day_ms.saturating_sub(DAY_MS) < kept_from.ms())
+/// The day from which on hours are made again where samples change. Of a day before it a sample may be gone, or the one
+/// before its first: what was rolled up of it stays, and nothing can tell better.
+fn made_again_from(connection: &Connection) -> rusqlite::Result<i64> {
+    let kept_from = retention::samples_kept_from(connection)?;
+    let whole = |kept_from: Timestamp| kept_from.ms().saturating_add(2 * DAY_MS - 1).div_euclid(DAY_MS);
+    Ok(kept_from.map_or(i64::MIN, |kept_from| whole(kept_from).saturating_mul(DAY_MS)))
 }
 
 /// The days of a merged window that depend on a day's samples, and it: those of the sample before and of the one after it,
 /// and what lies between. Days that are not merged yet know what they were made with, and are due by themselves.
-fn depending(run: &Run, merged: &Stored, kept_from: Option<Timestamp>) -> Option<TimeRange> {
+fn depending(run: &Run, merged: &Stored, again_from_ms: i64) -> Option<TimeRange> {
     let day = |at: &Timestamp| at.ms().div_euclid(DAY_MS).saturating_mul(DAY_MS);
     let inside = run.inside();
     let before_ms = inside.start.checked_sub(1).and_then(|before| run.at.get(before)).map(day);
     let after_ms = run.at.get(inside.end).map(day);
-    let mut from_ms = before_ms.map_or(run.range.start().ms(), |before_ms| before_ms.max(merged.start_ms()));
-    while is_cut(from_ms, kept_from) {
-        from_ms = from_ms.saturating_add(DAY_MS);
-    }
+    let from_ms = before_ms.unwrap_or(run.range.start().ms()).max(merged.start_ms()).max(again_from_ms);
     let until_ms = after_ms.map_or(i64::MIN, |after_ms| after_ms.saturating_add(DAY_MS)).min(merged.end_ms);
     days(from_ms, until_ms.max(run.range.end().ms()))
 }
