@@ -127,6 +127,8 @@ queries! {
     ROLLUPS_DELETE_OF_ENTITY = "rollups_delete_of_entity";
     ROLLUPS_DELETE_OLD = "rollups_delete_old";
     ROLLUPS_DUE = "rollups_due";
+    ROLLUPS_DUE_INSERT_FIRSTS = "rollups_due_insert_firsts";
+    ROLLUPS_ENDING_AFTER = "rollups_ending_after";
     ROLLUPS_OF_WINDOW = "rollups_of_window";
     ROLLUPS_UNMERGED = "rollups_unmerged";
     SIGHTING_SAVE = "sighting_save";

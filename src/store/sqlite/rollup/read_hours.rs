@@ -1,7 +1,8 @@
 //! Reading rolled-up hours: those that are as their samples say, and no others.
 //!
 //! Doubtful are days that are due and what lies within reach of them, and everything from shortly before the oldest
-//! sample that is not in a block yet, or from the sample before that: how the entity was there in between depends on both. Must not know: what is asked of hours.
+//! sample that is not in a block yet, or from the sample before that: how the entity was there in between depends on both.
+//! Nothing is doubtful where samples are gone. Must not know: what is asked of hours.
 
 use rusqlite::{Connection, OptionalExtension, named_params};
 
@@ -9,7 +10,7 @@ use super::super::queries;
 use super::super::read::{self, During};
 use super::super::windows::block_id;
 use super::stored::Stored;
-use super::{DAY_MS, entity_of};
+use super::{DAY_MS, entity_of, made_again_from};
 use crate::model::{HOUR_MS, Hours, Stay, TimeRange, Timestamp};
 use crate::store::{HoursFetch, Rolled, StoreError};
 
@@ -120,6 +121,10 @@ fn doubts(connection: &Connection, entity: i64, range: TimeRange) -> rusqlite::R
             doubts.push((sure_until(connection, entity, at_ms)?, i64::MAX));
         }
     }
+    let again_from_ms = made_again_from(connection)?;
+    let mut doubts: Vec<(i64, i64)> =
+        doubts.into_iter().map(|(from_ms, end_ms)| (from_ms.max(again_from_ms), end_ms)).collect();
+    doubts.retain(|(from_ms, end_ms)| from_ms < end_ms);
     doubts.sort_unstable();
     Ok(doubts)
 }

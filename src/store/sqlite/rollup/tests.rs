@@ -529,9 +529,11 @@ fn once_samples_are_gone_hours_answer_and_samples_say_so() {
     let answer = ask(&told.sqlite, "fields=cpu_seconds_total&host=h0", start_ms, end_ms, late_ms);
     assert!(answer.contains(r#""step_seconds":3600"#) && answer.contains(r#""resolution":"1h""#), "{answer}");
     assert!(answer.contains(r#""cpu_seconds_total":[2,2]"#), "{answer}");
-    let asked = ask(&told.sqlite, "step=5m&fields=cpu_seconds_total", start_ms, end_ms, late_ms);
-    assert!(asked.contains(r#""resolution":"samples""#) && asked.contains(r#""series":[]"#), "{asked}");
     let pairs = [("start", start_ms), ("end", end_ms)].map(|(name, ms)| (name.to_owned(), ms.to_string()));
+    let fine = [&pairs[..], &[("step".to_owned(), "5m".to_owned())]].concat();
+    let fine = RangeRequest::parse(&KIND, &fine, Timestamp::from_ms(late_ms), INTERVAL_MS).unwrap();
+    let answer = answer::range(&told.sqlite, &fine, &Stop::never());
+    assert!(matches!(answer, Err(AnswerError::HoursOnly { .. })), "{answer:?}");
     let request = SamplesRequest::parse(&KIND, &pairs, Timestamp::from_ms(late_ms)).unwrap();
     assert!(matches!(answer::check_samples(&told.sqlite, &request), Err(AnswerError::Gone { .. })));
     // Until rollups are too old as well.
