@@ -7,7 +7,7 @@ use std::sync::Arc;
 use warp::reply::Response;
 
 use super::body::{Ending, Failure, Output};
-use super::freshness::{Asked, mark, not_modified};
+use super::freshness::{Asked, Begun, mark};
 use super::openapi::SVG;
 use super::problem::Problem;
 use super::routes::{Ask, file_name};
@@ -22,22 +22,18 @@ pub(crate) async fn chart(ask: &Ask, kind: &'static Kind) -> Result<Response, Pr
     let context = &ask.context;
     let interval_ms = duration_ms(context.live.shortest_interval(kind.name));
     let request = ChartRequest::parse(kind, &ask.pairs, context.clock.now(), interval_ms)?;
-    let kept_from = context.read(|store| store.samples_kept_from()).await?;
-    let mut asked = ask.asked.clone();
-    asked.push(("step".to_owned(), request.range.step.label()));
-    let etag = Asked {
+    let asked = Asked {
         route: "chart",
         kind,
         range: request.range.range,
-        request: &asked,
-        kept_from,
-        format: ask.format,
-        encoding: ask.encoding,
-    }
-    .entity_tag(context);
-    if let Some(response) = not_modified(&ask.headers, etag.as_deref()) {
-        return Ok(response);
-    }
+        step: Some(request.range.step.label()),
+        is_of_samples: false,
+        may_be_kept: true,
+    };
+    let etag = match asked.begin(ask).await? {
+        Begun::Known(response) => return Ok(response),
+        Begun::New(etag) => etag,
+    };
     let disposition = format!("inline; filename=\"{}.svg\"", file_name(kind.name, request.range.range));
     let context = Arc::clone(context);
     let producer = move |out: &mut Output| -> Result<Ending, Failure> {

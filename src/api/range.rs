@@ -7,7 +7,7 @@ use std::sync::Arc;
 use warp::reply::Response;
 
 use super::body::{Ending, Failure, Output};
-use super::freshness::{Asked, mark, not_modified};
+use super::freshness::{Asked, Begun, mark};
 use super::negotiate::Format;
 use super::problem::Problem;
 use super::routes::{Ask, file_name};
@@ -22,25 +22,19 @@ pub(crate) async fn range(ask: &Ask, kind: &'static Kind) -> Result<Response, Pr
     let context = &ask.context;
     let interval_ms = duration_ms(context.live.shortest_interval(kind.name));
     let request = RangeRequest::parse(kind, &ask.pairs, context.clock.now(), interval_ms)?;
-    let kept_from = context.read(|store| store.samples_kept_from()).await?;
-    // What is a default today may be another tomorrow, with the intervals: the step counts as asked for.
-    let mut asked = ask.asked.clone();
-    asked.push(("step".to_owned(), request.step.label()));
-    let etag = Asked {
+    let asked = Asked {
         route: "range",
         kind,
         range: request.range,
-        request: &asked,
-        kept_from,
-        format: ask.format,
-        encoding: ask.encoding,
-    }
-    .entity_tag(context)
-    // How long it took is never the same twice.
-    .filter(|_| !request.explain);
-    if let Some(response) = not_modified(&ask.headers, etag.as_deref()) {
-        return Ok(response);
-    }
+        step: Some(request.step.label()),
+        is_of_samples: false,
+        // How long it took is never the same twice.
+        may_be_kept: !request.explain,
+    };
+    let etag = match asked.begin(ask).await? {
+        Begun::Known(response) => return Ok(response),
+        Begun::New(etag) => etag,
+    };
     let name = file_name(kind.name, request.range);
     let filters: Vec<(String, String)> =
         ask.pairs.iter().filter(|(name, _)| Label::find(kind, name).is_some()).cloned().collect();

@@ -11,40 +11,28 @@ use warp::reply::Response;
 
 use super::Context;
 use super::body::{Ending, Failure, Output};
-use super::freshness::{Asked, mark, not_modified};
+use super::freshness::{Asked, Begun, mark};
 use super::negotiate::Format;
 use super::problem::Problem;
 use super::routes::{Ask, Links, file_name};
-use crate::answer::{self, AnswerError, Stop};
+use crate::answer::{self, Stop};
 use crate::model::Kind;
 use crate::query::civil::format_instant;
 use crate::query::request::{SamplesRequest, Zone, samples_cursor};
 use crate::query::samples::SampleRow;
-use crate::render::json::{self, JsonWriter};
 use crate::render::rows::Form;
-use crate::render::samples::{SampleColumns, SampleTable};
+use crate::render::samples::{SampleJson, SampleTable};
 
 /// Answers a samples request.
 pub(crate) async fn samples(ask: &Ask, kind: &'static Kind) -> Result<Response, Problem> {
     let context = &ask.context;
     let request = SamplesRequest::parse(kind, &ask.pairs, context.clock.now())?;
-    let kept_from = context.read(|store| store.samples_kept_from()).await?;
-    if let Some(kept_from) = kept_from.filter(|kept_from| request.range.start() < *kept_from) {
-        return Err(AnswerError::Gone { kept_from }.into());
-    }
-    let etag = Asked {
-        route: "samples",
-        kind,
-        range: request.range,
-        request: &ask.asked,
-        kept_from,
-        format: ask.format,
-        encoding: ask.encoding,
-    }
-    .entity_tag(context);
-    if let Some(response) = not_modified(&ask.headers, etag.as_deref()) {
-        return Ok(response);
-    }
+    let asked =
+        Asked { route: "samples", kind, range: request.range, step: None, is_of_samples: true, may_be_kept: true };
+    let etag = match asked.begin(ask).await? {
+        Begun::Known(response) => return Ok(response),
+        Begun::New(etag) => etag,
+    };
     let name = file_name(&format!("{}_samples", kind.name), request.range);
     // A header names the next page, and which that is shows only at the end.
     let is_held = request.limit.is_some();
@@ -73,21 +61,10 @@ fn write_rows(
 }
 
 fn write_json(context: &Context, request: &SamplesRequest, out: &mut Output, links: &Links) -> Result<Ending, Failure> {
-    let columns = SampleColumns::new(request);
-    let names = columns.names();
     let stop = out.stop();
-    let mut json = JsonWriter::new(out, request.zone);
-    json.begin(b'{')?;
-    json.key("kind")?.text(request.kind.name)?;
-    json.key("start")?.bucket_time(request.range.start())?;
-    json.key("end")?.bucket_time(request.range.end())?;
-    json.key("tz")?.text(json::zone_name(request.zone))?;
-    json.key("samples")?.begin(b'[')?;
-    let next = emit(context, request, &stop, &mut |row| json::row(&mut json, &names, columns.cells(&row)))?;
-    json.end(b']');
-    json.key("next")?.text_or_null(next.as_deref())?;
-    json.end(b'}');
-    json.finish()?;
+    let mut json = SampleJson::new(out, request)?;
+    let next = emit(context, request, &stop, &mut |row| json.row(&row))?;
+    json.finish(next.as_deref())?;
     Ok(ending(request, links, next.as_deref()))
 }
 

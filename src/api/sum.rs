@@ -8,10 +8,10 @@ use std::sync::Arc;
 use warp::reply::Response;
 
 use super::body::{Ending, Failure, Output};
-use super::freshness::{Asked, mark, not_modified};
+use super::freshness::{Asked, Begun, mark};
 use super::problem::Problem;
 use super::routes::{Ask, file_name};
-use crate::answer::{self, AnswerError};
+use crate::answer;
 use crate::model::Kind;
 use crate::query::cell::Cell;
 use crate::query::request::SamplesRequest;
@@ -23,27 +23,15 @@ use crate::render::sum::Sum;
 pub(crate) async fn sum(ask: &Ask, kind: &'static Kind) -> Result<Response, Problem> {
     let context = &ask.context;
     let request = SamplesRequest::parse(kind, &ask.pairs, context.clock.now())?;
-    let kept_from = context.read(|store| store.samples_kept_from()).await?;
-    if let Some(kept_from) = kept_from.filter(|kept_from| request.range.start() < *kept_from) {
-        return Err(AnswerError::Gone { kept_from }.into());
-    }
-    let etag = Asked {
-        route: "sums",
-        kind,
-        range: request.range,
-        request: &ask.asked,
-        kept_from,
-        format: ask.format,
-        encoding: ask.encoding,
-    }
-    .entity_tag(context);
+    let asked = Asked { route: "sums", kind, range: request.range, step: None, is_of_samples: true, may_be_kept: true };
+    let etag = match asked.begin(ask).await? {
+        Begun::Known(response) => return Ok(response),
+        Begun::New(etag) => etag,
+    };
     if etag.is_none() {
         let detail = "end: the range is not closed yet, and its sum could change: ask for an end ten minutes back, or \
                       four polling intervals if that is longer";
         return Err(Problem::parameter("end", detail));
-    }
-    if let Some(response) = not_modified(&ask.headers, etag.as_deref()) {
-        return Ok(response);
     }
     let name = file_name(&format!("{}_samples", kind.name), request.range);
     let (context, form, file) = (Arc::clone(context), ask.form(), format!("{name}.csv"));

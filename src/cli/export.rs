@@ -18,9 +18,8 @@ use crate::answer::{self, Stop};
 use crate::clock::Clock;
 use crate::query::request::{SamplesRequest, samples_cursor};
 use crate::query::samples::SampleRow;
-use crate::render::json::{self, JsonWriter};
 use crate::render::rows::Form;
-use crate::render::samples::{SampleColumns, SampleTable};
+use crate::render::samples::{SampleColumns, SampleJson, SampleTable};
 use crate::store::Store;
 
 /// Rows between two looks at the progress bar: it must cost nothing.
@@ -90,20 +89,9 @@ fn write_json(
     out: &mut dyn Write,
     progress: &ProgressBar,
 ) -> Result<(), CliError> {
-    let columns = SampleColumns::new(request);
-    let names = columns.names();
-    let mut json = JsonWriter::new(out, request.zone);
-    json.begin(b'{')?;
-    json.key("kind")?.text(request.kind.name)?;
-    json.key("start")?.bucket_time(request.range.start())?;
-    json.key("end")?.bucket_time(request.range.end())?;
-    json.key("tz")?.text(json::zone_name(request.zone))?;
-    json.key("samples")?.begin(b'[')?;
-    let next = emit(store, request, progress, &mut |row| json::row(&mut json, &names, columns.cells(&row)))?;
-    json.end(b']');
-    json.key("next")?.text_or_null(next.as_deref())?;
-    json.end(b'}');
-    Ok(json.finish()?)
+    let mut json = SampleJson::new(out, request)?;
+    let next = emit(store, request, progress, &mut |row| json.row(&row))?;
+    Ok(json.finish(next.as_deref())?)
 }
 
 /// Gives every row to `write` until it fails; returns the cursor where a limit cut the rows short.

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::csv::Printed;
+use super::json::{self, JsonWriter};
 use super::rows::{Form, Rows};
 use crate::model::{Attribute, Attributes, Identity, Kind, Timestamp};
 use crate::query::cell::Cell;
@@ -103,5 +104,41 @@ impl<W: Write> SampleTable<W> {
     /// Hands over what is still buffered.
     pub fn finish(self) -> io::Result<()> {
         self.rows.finish()
+    }
+}
+
+/// The samples of one request being written as JSON: `{"kind","start","end","tz","samples":[…],"next"}`.
+#[derive(Debug)]
+pub struct SampleJson<W: Write> {
+    columns: SampleColumns,
+    names: Vec<&'static str>,
+    json: JsonWriter<W>,
+}
+
+impl<W: Write> SampleJson<W> {
+    /// The beginning.
+    pub fn new(out: W, request: &SamplesRequest) -> io::Result<Self> {
+        let columns = SampleColumns::new(request);
+        let mut json = JsonWriter::new(out, request.zone);
+        json.begin(b'{')?;
+        json.key("kind")?.text(request.kind.name)?;
+        json.key("start")?.bucket_time(request.range.start())?;
+        json.key("end")?.bucket_time(request.range.end())?;
+        json.key("tz")?.text(json::zone_name(request.zone))?;
+        json.key("samples")?.begin(b'[')?;
+        Ok(SampleJson { names: columns.names(), columns, json })
+    }
+
+    /// Adds a sample.
+    pub fn row(&mut self, row: &SampleRow<'_>) -> io::Result<()> {
+        json::row(&mut self.json, &self.names, self.columns.cells(row))
+    }
+
+    /// The end, with the cursor of the next page, if there is one.
+    pub fn finish(mut self, next: Option<&str>) -> io::Result<()> {
+        self.json.end(b']');
+        self.json.key("next")?.text_or_null(next)?;
+        self.json.end(b'}');
+        self.json.finish()
     }
 }

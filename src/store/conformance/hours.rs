@@ -63,3 +63,62 @@ fn ask(
     assert!(answer.contains(r#""resolution":"1h""#), "{question}: {answer}");
     answer
 }
+
+/// The beginning of four weeks that rolled-up days are merged by.
+const WEEKS_MS: i64 = 700 * 28 * DAY_MS;
+
+fn at(days: i64, minutes: i64) -> i64 {
+    WEEKS_MS + days * DAY_MS + minutes * 60_000
+}
+
+/// A poll that sees one thing, or nothing; polls are an hour apart where they are not said to be anything else.
+fn polled(started: i64, seen: Option<Observation>) -> Snapshot {
+    let mut snapshot = snapshot("a", started, seen.into_iter().collect());
+    snapshot.poll.interval_ms = HOUR_MS;
+    snapshot.batches[0].complete = false;
+    snapshot
+}
+
+/// Tells snapshots to a file that packs all it has after each of them.
+fn check(told: &[Snapshot]) {
+    let (memory, sealed) = (Bench::memory(), Bench::sealed().at_pace(HOUR_MS));
+    for snapshot in told {
+        let snapshot = std::slice::from_ref(snapshot);
+        assert_eq!(memory.store.append(snapshot).unwrap(), sealed.store.append(snapshot).unwrap());
+    }
+    for (from, until) in [(0, 28), (9, 13), (10, 11), (11, 12), (12, 13)] {
+        assert_same_hours(&memory.store, &[&sealed.store], range(at(from, 0), at(until, 0)), ms(at(30, 0)), HOUR_MS);
+    }
+}
+
+#[test]
+fn a_sample_that_comes_late_changes_the_next_days_hours_in_a_merged_window_too() {
+    let poll = |started, work| polled(started, Some(seen("1", Some(sample(started, work)))));
+    check(&[poll(at(10, 60), 100), poll(at(12, 0), 300), poll(at(11, 0), 150)]);
+    // The stretch before it reaches over midnight.
+    check(&[poll(at(11, -30), 100), poll(at(11, 50), 300), poll(at(11, -10), 290), poll(at(10, 60), 50)]);
+}
+
+#[test]
+fn a_poll_that_comes_late_changes_what_began_under_its_eyes() {
+    let born = Sample { since: Some(ms(at(11, -10))), ..sample(at(11, 20), 700) };
+    let first = polled(at(11, 20), Some(seen("1", Some(born))));
+    let next = polled(at(11, 80), Some(seen("1", Some(Sample { since: born_at(), ..sample(at(11, 80), 900) }))));
+    // Before its beginning: it was born then. Between that and its first sample: it was not.
+    check(&[first.clone(), next.clone(), polled(at(11, -40), None)]);
+    check(&[first, next, polled(at(11, -40), None), polled(at(11, 10), None)]);
+}
+
+fn born_at() -> Option<Timestamp> {
+    Some(ms(at(11, -10)))
+}
+
+#[test]
+fn attributes_that_change_at_an_earlier_time_than_samples_that_are_rolled_up_hold_for_them() {
+    let with = |number: &str, label, sample| Observation { attributes: labelled(label), ..seen(number, sample) };
+    check(&[
+        polled(at(10, 0), Some(with("1", "x", Some(sample(at(10, 0), 100))))),
+        polled(at(11, 0), Some(seen("1", Some(sample(at(11, 300), 200))))),
+        polled(at(11, 60), Some(with("1", "y", None))),
+    ]);
+}

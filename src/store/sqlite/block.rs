@@ -16,27 +16,22 @@
 //! - *lengths*: of each series in bytes, so that a reader goes to those it wants and decodes no other.
 //! - the series, one after the other (see [`series`]): time of each sample in ms; since when its counters count, in ms or
 //!   null; polling interval in ms; clock offset in ms; the poll that took it, by the store's number of it; then the
-//!   columns in the layout's order.
+//!   columns in the order of the [`Layout`], which names them and stands beside the blocks.
 //! - *checksum*: CRC-32 (IEEE), little-endian, over the layout's text and all bytes before it.
 //!
 //! A *varint* is an unsigned LEB128 of 64 bits: 7 bits a byte, lowest first, the high bit set on all bytes but the last.
 //! A *zigzag* is a varint of `(n << 1) ^ (n >> 63)`, so that small negative numbers are short too.
-//!
-//! # Layouts
-//! Columns are found by name. The names stand in a [`Layout`] beside the blocks, once for all blocks that share it:
-//! in each of them they would be a tenth of its bytes. A column that a later version adds makes a new layout; a reader
-//! takes the columns it knows and passes over the others, and what a block does not have is null.
 
 use std::fmt;
 use std::ops::Range;
 
-use flate2::Crc;
-
 use crate::model::{ColumnValues, Kind, Repr};
 
 use self::bytes::{Bytes, put_varint};
+pub(super) use self::layout::{Holds, Layout, Place};
 
 pub(super) mod bytes;
+mod layout;
 pub(super) mod series;
 #[cfg(test)]
 mod tests;
@@ -71,97 +66,6 @@ impl fmt::Display for Damage {
 
 pub(super) fn damage<T>(what: impl Into<String>) -> Result<T, Damage> {
     Err(Damage(what.into()))
-}
-
-/// What a column of a layout holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holds {
-    /// Whole numbers.
-    Ints,
-    /// Floating-point numbers.
-    Floats,
-}
-
-/// Names and sorts of a block's columns, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Layout {
-    columns: Vec<(String, Holds)>,
-    text: String,
-}
-
-impl Layout {
-    /// The layout of a kind's columns as they are today, by their stored names.
-    pub(super) fn of(kind: &Kind) -> Layout {
-        let holds = |repr| if matches!(repr, Repr::Float) { Holds::Floats } else { Holds::Ints };
-        Layout::new(kind.columns.iter().map(|column| (column.stored.to_owned(), holds(column.repr))).collect())
-    }
-
-    fn new(columns: Vec<(String, Holds)>) -> Layout {
-        let line = |(name, holds): &(String, Holds)| match holds {
-            Holds::Ints => format!("i {name}\n"),
-            Holds::Floats => format!("f {name}\n"),
-        };
-        let text = columns.iter().map(line).collect();
-        Layout { columns, text }
-    }
-
-    /// As it is kept: a line a column, `i` for whole numbers or `f` for floats, a space, the stored name.
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// The layout of such a text.
-    pub(super) fn parse(text: &str) -> Result<Layout, Damage> {
-        let column = |line: &str| match line.split_once(' ') {
-            Some(("i", name)) => Ok((name.to_owned(), Holds::Ints)),
-            Some(("f", name)) => Ok((name.to_owned(), Holds::Floats)),
-            _ => damage(format!("{line:?} is not a column of a layout")),
-        };
-        Ok(Layout::new(text.lines().map(column).collect::<Result<_, _>>()?))
-    }
-
-    /// Names and sorts, in order.
-    pub(super) fn columns(&self) -> &[(String, Holds)] {
-        &self.columns
-    }
-
-    /// CRC-32 of the layout's text and of bytes that are laid out so.
-    pub(super) fn checksum(&self, bytes: &[u8]) -> u32 {
-        let mut crc = Crc::new();
-        crc.update(self.text.as_bytes());
-        crc.update(bytes);
-        crc.sum()
-    }
-
-    /// Where columns of a kind are, in the order asked.
-    pub(super) fn places(&self, kind: &Kind, columns: &[usize]) -> Vec<Place> {
-        let place = |stored: &str, repr: Repr| {
-            let position = self.position(stored);
-            let holds = position.and_then(|position| self.columns.get(position)).map(|(_, holds)| *holds);
-            match (position, repr, holds) {
-                (Some(position), Repr::Integer { .. }, Some(Holds::Ints)) => Place::Ints(position),
-                (Some(position), Repr::Float, Some(Holds::Floats)) => Place::Floats(position),
-                // A name keeps its sort; one that changed it is another column.
-                _ => Place::Nowhere,
-            }
-        };
-        let wanted = columns.iter().filter_map(|index| kind.columns.get(*index));
-        wanted.map(|column| place(column.stored, column.repr)).collect()
-    }
-
-    /// Where a column is, by its stored name.
-    pub(super) fn position(&self, stored: &str) -> Option<usize> {
-        self.columns.iter().position(|(name, _)| name == stored)
-    }
-}
-
-/// Where a column is in a layout.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Place {
-    Ints(usize),
-    Floats(usize),
-    /// Such a column was not recorded then.
-    Nowhere,
 }
 
 /// One entity's samples, in the order of their times, as columns of one length.
@@ -304,8 +208,8 @@ pub(super) fn encode(layout: &Layout, samples: &Samples) -> Result<Vec<u8>, Dama
     if count == 0 || count > SAMPLES_MAX {
         return damage(format!("a block holds 1 to {SAMPLES_MAX} samples, not {count}"));
     }
-    if samples.columns.len() != layout.columns.len() {
-        return damage(format!("{} columns for a layout of {}", samples.columns.len(), layout.columns.len()));
+    if samples.columns.len() != layout.columns().len() {
+        return damage(format!("{} columns for a layout of {}", samples.columns.len(), layout.columns().len()));
     }
     let mut packer = series::Packer::new()?;
     let mut lengths = Vec::with_capacity(samples.columns.len() + FIXED_SERIES);
@@ -322,7 +226,7 @@ pub(super) fn encode(layout: &Layout, samples: &Samples) -> Result<Vec<u8>, Dama
         packer.put_ints(&mut all, fixed);
         end(&all);
     }
-    for (column, (name, holds)) in samples.columns.iter().zip(&layout.columns) {
+    for (column, (name, holds)) in samples.columns.iter().zip(layout.columns()) {
         match (column, holds) {
             (ColumnValues::Int(values), Holds::Ints) => packer.put_int_options(&mut all, values),
             (ColumnValues::Float(values), Holds::Floats) => packer.put_float_options(&mut all, values),
@@ -386,8 +290,8 @@ pub(super) fn open<'a>(layout: &'a Layout, block: &'a [u8]) -> Result<Opened<'a>
         return damage(format!("it claims {count} samples"));
     }
     let series_count = bytes.length()?;
-    if series_count != layout.columns.len() + FIXED_SERIES {
-        return damage(format!("{series_count} series for a layout of {} columns", layout.columns.len()));
+    if series_count != layout.columns().len() + FIXED_SERIES {
+        return damage(format!("{series_count} series for a layout of {} columns", layout.columns().len()));
     }
     let header_length = bytes.length()?;
     let unpacker = series::Unpacker::new(bytes.take(header_length)?)?;
@@ -479,7 +383,7 @@ impl Opened<'_> {
         let mut weights = Vec::with_capacity(self.series.len());
         for (index, bytes) in self.series.iter().enumerate() {
             let (name, values) = match (index.checked_sub(FIXED_SERIES), index) {
-                (Some(position), _) => match self.layout.columns.get(position) {
+                (Some(position), _) => match self.layout.columns().get(position) {
                     Some((name, holds)) => (name.as_str(), present(index, *holds)?),
                     None => return damage(format!("it has no column {position}")),
                 },
@@ -497,7 +401,7 @@ impl Opened<'_> {
     fn column(&self, stored: &str, repr: Repr) -> Result<ColumnValues, Damage> {
         let Some(position) = self.layout.position(stored) else { return Ok(nulls(repr, self.count)) };
         let bytes = self.series(FIXED_SERIES + position)?;
-        let holds = self.layout.columns.get(position).map(|(_, holds)| *holds);
+        let holds = self.layout.columns().get(position).map(|(_, holds)| *holds);
         Ok(match (repr, holds) {
             (Repr::Integer { .. }, Some(Holds::Ints)) => {
                 ColumnValues::Int(self.unpacker.int_options(bytes, self.count)?)

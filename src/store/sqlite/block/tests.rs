@@ -288,7 +288,7 @@ fn kind_of(layout: &Layout) -> Kind {
         let gauge = Column::gauge(stored, stored, "", 0, "");
         if *holds == Holds::Floats { Column { repr: Repr::Float, ..gauge } } else { gauge }
     };
-    kind(layout.columns.iter().map(column).collect::<Vec<_>>().leak())
+    kind(layout.columns().iter().map(column).collect::<Vec<_>>().leak())
 }
 
 /// Samples as text, floats by their bits.
@@ -302,7 +302,7 @@ fn text_of(layout: &Layout, samples: &Samples) -> String {
     text += &line("interval", ints(&samples.interval_ms));
     text += &line("offset", ints(&samples.clock_offset_ms));
     text += &line("poll", ints(&samples.poll));
-    for (column, (name, _)) in samples.columns.iter().zip(&layout.columns) {
+    for (column, (name, _)) in samples.columns.iter().zip(layout.columns()) {
         text += &match column {
             ColumnValues::Int(values) => line(name, values.iter().copied()),
             ColumnValues::Float(values) => {

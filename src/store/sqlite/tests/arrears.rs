@@ -1,7 +1,10 @@
 //! Months that nobody looked after: upkeep catches up in steps of a bounded size, and what is recorded meanwhile waits for
 //! none of them.
 
+use std::time::Duration;
+
 use super::*;
+use crate::clock::Clock;
 use crate::model::{HOUR_MS, Snapshot};
 use crate::store::Store;
 use crate::store::conformance::hours::{DAY_MS, assert_same_hours};
@@ -99,4 +102,62 @@ fn days_are_rolled_up_beside_the_writer_and_a_sample_that_comes_in_between_count
     sqlite = assert_same(sqlite, &memory, now_ms);
     while sqlite.upkeep(ms(now_ms), &Limits::default()).unwrap().more {}
     assert_same(sqlite, &memory, now_ms);
+}
+
+/// A pause of the writer that nobody notices.
+const PAUSE_MAX_MS: i64 = 50;
+
+#[test]
+#[ignore = "millions of samples; run it by hand, in a release build"]
+fn appends_do_not_wait_while_weeks_are_caught_up_with() {
+    const TICKS: i64 = 20 * DAY_MS / 30_000;
+    let round = |tick: i64| {
+        let at_ms = START_MS + tick * 30_000;
+        let seen = (0..100).map(|number| seen(&number.to_string(), Some(sample(at_ms + number, tick * (number + 1)))));
+        let mut snapshot = snapshot("a", at_ms, seen.collect());
+        snapshot.poll.interval_ms = 30_000;
+        snapshot
+    };
+    let (_directory, mut sqlite) = store();
+    sqlite.windows = Windows::USUAL;
+    for hour in 0..TICKS / 120 {
+        let rounds: Vec<_> = (hour * 120..(hour + 1) * 120).map(round).collect();
+        sqlite.append(&rounds).unwrap();
+    }
+    let now = ms(START_MS + TICKS * 30_000);
+    let mut tick = TICKS;
+    let mut append = || {
+        let rounds = [round(tick)];
+        tick += 1;
+        let begun_ms = Clock::System.monotonic_ms();
+        sqlite.append(&rounds).unwrap();
+        let took_ms = Clock::System.monotonic_ms() - begun_ms;
+        std::thread::sleep(Duration::from_millis(5));
+        took_ms
+    };
+    let alone: Vec<i64> = (0..200).map(|_| append()).collect();
+    let mut beside = Vec::new();
+    let steps = std::thread::scope(|scope| {
+        let upkeep = scope.spawn(|| {
+            let mut steps = 0;
+            while sqlite.upkeep(now, &Limits::default()).unwrap().more {
+                steps += 1;
+            }
+            steps
+        });
+        while !upkeep.is_finished() {
+            beside.push(append());
+        }
+        upkeep.join().unwrap()
+    });
+    beside.sort_unstable();
+    let longest_ms = beside[beside.len() - 1];
+    let usually_ms = beside[beside.len() * 999 / 1000];
+    eprintln!(
+        "{} appends beside {steps} steps of upkeep: the longest took {longest_ms} ms, 999 of 1000 at most {usually_ms} ms; \
+         alone at most {:?} ms",
+        beside.len(),
+        alone.iter().max().unwrap(),
+    );
+    assert!(usually_ms < PAUSE_MAX_MS, "{usually_ms} ms");
 }
