@@ -3,7 +3,7 @@
 //! `cargo bench --bench year -- [days] [hosts] [containers a host] [interval in seconds] [dead containers]`. The fleet is
 //! put straight into blocks; its last hour is recorded poll by poll. Times are the best of five and include no HTTP,
 //! except for the start, which is that of the program itself until it says that it is ready. With `YEAR_FILE=path` the
-//! file is kept there, and taken as it is where it is there already.
+//! file is kept there, and taken as it is where it is there already; with the word `charts` only they are drawn.
 
 #![expect(
     clippy::unwrap_used,
@@ -160,6 +160,9 @@ fn main() {
     }
 
     charts(&store, container, start, end);
+    if std::env::args().any(|argument| argument == "charts") {
+        return;
+    }
     pages(&store, container, start, end, now);
     works(&store, directory.path(), &mut filling);
     drop(store);
