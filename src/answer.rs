@@ -35,7 +35,6 @@ mod tests;
 pub use diff::diff;
 pub use explain::explain;
 pub use hour_reading::HourReading;
-use hours::HourPass;
 pub use planning::{capacity, headroom};
 pub use reading::{Entities, Reading, Readings};
 pub use samples::{SamplesEnd, check_samples, samples};
@@ -237,21 +236,6 @@ impl RangeReader<'_> {
         }
         self.note_work(readings.work());
         end_all(evaluation, members, note)
-    }
-
-    fn fold_by_hours(&mut self, evaluation: &Evaluation<'_>, members: &mut [Member]) -> Result<(), AnswerError> {
-        let needs = evaluation.hour_needs();
-        let roller = needs.roller(self.request.kind);
-        // What hours do not hold is made from samples for as long as there are any.
-        let rolled_until = self.kept_from.or(Some(Timestamp::MIN)).filter(|_| !self.request.are_fields_held());
-        for (entity, passes, seen) in members {
-            for pass in passes {
-                let seen = seen.as_deref();
-                let mut this = HourPass { entity, pass, seen, needs: &needs, roller: &roller, rolled_until };
-                self.fold_hours(evaluation, &mut this)?;
-            }
-        }
-        Ok(())
     }
 
     fn note_work(&mut self, work: Work) {

@@ -114,7 +114,7 @@ queries! {
     ROLLUP_AT_OR_AFTER = "rollup_at_or_after";
     ROLLUP_AT_OR_BEFORE = "rollup_at_or_before";
     ROLLUP_DELETE = "rollup_delete";
-    ROLLUP_DUE_DAYS = "rollup_due_days";
+    ROLLUP_DUE_FROM = "rollup_due_from";
     ROLLUP_DUE_DELETE = "rollup_due_delete";
     ROLLUP_DUE_DELETE_OF_ENTITY = "rollup_due_delete_of_entity";
     ROLLUP_DUE_INSERT = "rollup_due_insert";
@@ -127,6 +127,7 @@ queries! {
     ROLLUPS_DELETE_OF_ENTITY = "rollups_delete_of_entity";
     ROLLUPS_DELETE_OLD = "rollups_delete_old";
     ROLLUPS_DUE = "rollups_due";
+    ROLLUPS_FROM = "rollups_from";
     ROLLUPS_OF_WINDOW = "rollups_of_window";
     ROLLUPS_UNMERGED = "rollups_unmerged";
     SIGHTING_SAVE = "sighting_save";

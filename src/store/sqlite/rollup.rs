@@ -290,8 +290,7 @@ fn made(
     };
     let mut window = (day.0, day.1, until_ms, false);
     if let Some(stored) = known {
-        let all: Vec<usize> = (0..fields_count(kind)).collect();
-        let old = stored.decode(connection, kind, &all, true, OPERATION)?;
+        let old = stored.decode(connection, kind, OPERATION)?;
         if is_cut {
             hours = with_old(hours, &old, day);
         }

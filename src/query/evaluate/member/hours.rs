@@ -201,7 +201,7 @@ impl Operand {
     fn whole_of_hour(&self, cell: &HourCell) -> Option<(i128, i128)> {
         match (self, cell.sum, cell.below) {
             (Operand::Rate { .. }, Total::Int(above), _) => Some((above, i128::from(cell.covered_ms))),
-            (Operand::IncreaseRatio { .. }, Total::Int(above), Total::Int(below)) => Some((above, below)),
+            (Operand::IncreaseRatio { times: None, .. }, Total::Int(above), Total::Int(below)) => Some((above, below)),
             _ => None,
         }
     }
@@ -214,9 +214,8 @@ impl Operand {
                 let scale = counters.first().map_or(1.0, |counter| counter.scale());
                 Some(Quotient { above: above as f64 / scale, below: below as f64 / 1000.0 })
             }
-            Operand::IncreaseRatio { part, whole, times, factor } => {
-                let scale = part.scale() * times.map_or(1.0, |times| times.scale());
-                Some(Quotient { above: above as f64 / scale * factor, below: below as f64 / whole.scale() })
+            Operand::IncreaseRatio { part, whole, factor, .. } => {
+                Some(Quotient { above: above as f64 / part.scale() * factor, below: below as f64 / whole.scale() })
             }
             _ => None,
         }

@@ -8,7 +8,7 @@ use crate::answer::{self, AnswerError, Stop};
 use crate::model::{
     Attribute, AttributeType, Attributes, Class, Column, Derived, Formula, HOUR_MS, Hours, Identity, Key, Kind,
     KindBatch, Observation, Outcome, Poll, Repr, Sample, Snapshot, Stay, TargetName, TimeRange, Timestamp, Value,
-    hours::push_stay,
+    Wanted, hours::push_stay,
 };
 use crate::query::request::{RangeRequest, SamplesRequest};
 use crate::render::json;
@@ -345,6 +345,9 @@ const QUESTIONS: &[&str] = &[
     "step=all&fields=used_bytes,rest_bytes,hot_bytes,used_ratio,heat_ratio,memory_bytes,heat,peak_bytes&agg=last",
     "step=1d&tz=Europe/Berlin&fields=peak_bytes,memory_bytes&agg=max",
     "step=1d&app=app-1&fields=cpu_seconds_total",
+    "step=1d&fields=cpu_cores,busy_cores,cpu_percent,used_bytes,memory_bytes,rest_bytes,hot_bytes&coverage=1",
+    "step=1d&fields=memory_bytes,used_bytes&agg=avg,count",
+    "step=all&fields=cpu_seconds_total,wait_seconds_total&agg=increase&coverage=1",
     "step=1d&top=2&top_by=memory_bytes.max&fields=memory_bytes&agg=max,p99",
 ];
 
@@ -370,14 +373,15 @@ fn assert_as_rolled(told: &Told, start_ms: i64, end_ms: i64) {
         let identity = &entity.identity;
         let fetch = HoursFetch {
             kind: &KIND,
-            identity,
+            identities: &[identity],
             range: range(start_ms, end_ms),
             fields: &fields,
-            with_bins: true,
+            wanted: Wanted::ALL,
+            by_days: false,
             with_stays: true,
         };
         let roller = Roller::new(&KIND, &fields, true);
-        for rolled in told.sqlite.hours(&fetch).unwrap() {
+        for rolled in told.sqlite.hours(&fetch).unwrap().into_iter().flatten() {
             let fetch = Fetch { kind: &KIND, identity, range: rolled.range, columns: roller.columns() };
             let hours = roller.roll(&told.memory.read(&fetch).unwrap(), &entity.versions);
             let about = format!("{identity:?} {:?}", rolled.range);
