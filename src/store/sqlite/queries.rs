@@ -133,10 +133,12 @@ queries! {
     SIGHTING_SAVE = "sighting_save";
     SIGHTINGS_DELETE = "sightings_delete";
     SIGHTINGS_OF_ENTITY = "sightings_of_entity";
+    SIGHTINGS_REACH = "sightings_reach";
     SIGHTINGS_SAMPLED = "sightings_sampled";
     STATS_FILE = "stats_file";
     STATS_INDEXES = "stats_indexes";
     STATS_PAGES = "stats_pages";
+    TARGET_BY_ID = "target_by_id";
     TARGET_BY_NAME = "target_by_name";
     TARGET_INSERT = "target_insert";
     TARGET_REACH = "target_reach";
