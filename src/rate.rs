@@ -11,6 +11,11 @@ pub mod chain;
 /// A stretch longer than this many polling intervals is a hole: nobody knows when in it the amount came.
 pub const HOLE_INTERVALS: i64 = 3;
 
+/// A stretch from the beginning of counters to a sample that is shorter than this is a hole, too: engines note when a
+/// container started some tenths of a second after its processes did (Docker asks the clock once its runtime has answered),
+/// so that what they used before that would be a spike: 11 cores on a machine of two, over the first 20 ms.
+pub const BEGINNING_MS_MIN: i64 = 1_000;
+
 /// What the arithmetic needs to know of a sample besides its counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
@@ -44,8 +49,8 @@ pub struct Stretch {
     pub to: Timestamp,
     /// Whether the counters began anew in it.
     pub life: Life,
-    /// Whether it is too long, or crosses a change of the target's clock: no rate, no coverage, and its
-    /// amount belongs whole to the instant `to`.
+    /// Whether it is too long, crosses a change of the target's clock, or is the first moment of a life: no rate, no
+    /// coverage, and its amount belongs whole to the instant `to`.
     pub is_hole: bool,
 }
 
@@ -110,7 +115,9 @@ pub fn stretch(previous: Option<&Mark>, next: &Mark, polled_before: Option<Times
 
 fn spanned(from: Timestamp, next: &Mark, life: Life, clock_changed: bool) -> Stretch {
     let longest_ms = next.interval_ms.saturating_mul(HOLE_INTERVALS);
-    Stretch { from, to: next.at, life, is_hole: clock_changed || next.at.ms_since(from) > longest_ms }
+    let ms = next.at.ms_since(from);
+    let is_first_moment = life == Life::New && ms < BEGINNING_MS_MIN;
+    Stretch { from, to: next.at, life, is_hole: clock_changed || ms > longest_ms || is_first_moment }
 }
 
 /// What a counter grew by over a stretch, or nothing: not reported at one end it needs, or fallen within one

@@ -55,10 +55,11 @@ pub(super) fn seen(
     let mut after: Vec<PollChain> = known.good_after.into_iter().collect();
     for (index, piece) in pieces(around, known.days).into_iter().enumerate() {
         if index == 0 {
-            fold_before(store, target, &piece, known.good_before, &mut seen)?;
+            fold_before(store, target, around.start(), known.good_before, &piece, &mut seen)?;
         }
         match piece {
-            Ticks::Chains(chains) => {
+            Ticks::Chains(mut chains) => {
+                chains.retain(|chain| chain.last.started >= around.start());
                 let is_around = |chain: &PollChain| chain.first.started < around.end();
                 let (inside, beyond): (Vec<_>, Vec<_>) = chains.into_iter().partition(is_around);
                 inside.iter().for_each(|chain| seen.fold_chain(chain));
@@ -100,22 +101,26 @@ fn pieces(range: TimeRange, days: Vec<(TimeRange, Vec<PollChain>)>) -> Vec<Ticks
     pieces
 }
 
-/// Folds the newest good tick before the first piece.
+/// Folds the newest good tick before an instant: of polls, of the chains of days before, or of those of the day it lies in.
 fn fold_before(
     store: &Store,
     target: &TargetName,
+    from: Timestamp,
+    chain_before: Option<PollChain>,
     first: &Ticks,
-    chain: Option<PollChain>,
     seen: &mut Seen,
 ) -> Result<(), AnswerError> {
-    let from = match first {
-        Ticks::Chains(chains) => chains.first().map(|chain| chain.first.started),
-        Ticks::Polls(piece) => Some(piece.start()),
+    let of_day = match first {
+        Ticks::Chains(chains) => chains.as_slice(),
+        Ticks::Polls(_) => &[],
     };
-    let Some(from) = from else { return Ok(()) };
-    match store.polls(target, instant(from))?.good_before {
-        Some(poll) => seen.fold(&poll),
-        None => chain.iter().for_each(|chain| seen.fold_chain(chain)),
+    let is_before = |chain: &&PollChain| chain.outcome.is_good() && chain.last.started < from;
+    let chain = of_day.iter().filter(is_before).chain(&chain_before).max_by_key(|chain| chain.last.started);
+    let poll = store.polls(target, instant(from))?.good_before;
+    match (poll, chain) {
+        (Some(poll), chain) if chain.is_none_or(|chain| chain.last.started <= poll.poll.started) => seen.fold(&poll),
+        (_, Some(chain)) => seen.fold_chain(chain),
+        (_, None) => {}
     }
     Ok(())
 }

@@ -182,7 +182,7 @@ impl Explained {
             () if !self.reported => "the source did not report what it is computed from",
             () if needs_stretch && self.stretches == 0 && self.holes > 0 => {
                 "its samples lie more than three polling intervals apart, or the target's clock was set between them: \
-                 nobody knows when in between it came"
+                 nobody knows when in between it came; or it had begun less than a second before"
             }
             () if needs_stretch && self.stretches == 0 => {
                 "there is only a first sample, and nothing to subtract from it"

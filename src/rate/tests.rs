@@ -90,6 +90,26 @@ fn a_value_that_was_not_reported_gives_nothing() {
 }
 
 #[test]
+fn the_first_moment_of_a_life_has_no_rate() {
+    // Docker tells when a container started a little after its processes did.
+    let mark = |at_ms: i64, since_ms: i64| Mark {
+        at: Timestamp::from_ms(at_ms),
+        since: Some(Timestamp::from_ms(since_ms)),
+        interval_ms: 10_000,
+        clock_offset_ms: 0,
+    };
+    let is_hole = |previous: &Mark, next: &Mark| stretch(Some(previous), next, None).unwrap().is_hole;
+    let before = mark(10_000, 0);
+    assert!(is_hole(&before, &mark(20_020, 20_000)));
+    assert!(is_hole(&before, &mark(20_999, 20_000)));
+    assert!(!is_hole(&before, &mark(21_000, 20_000)));
+    // Two samples of one life may be as near as they like: both have counted the same way.
+    assert!(!is_hole(&before, &mark(10_020, 0)));
+    let born = stretch(None, &mark(20_020, 20_000), Some(Timestamp::from_ms(10_000))).unwrap();
+    assert!(born.is_hole && born.life == Life::New);
+}
+
+#[test]
 fn a_stretch_longer_than_three_intervals_is_a_hole() {
     check("100@10/1", "130@40/1", Some("30 over 10..40"));
     check("100@10/1", "130@41/1", Some("30 over 10..41 hole"));

@@ -31,11 +31,10 @@ impl Resolution {
 }
 
 impl RangeRequest {
-    /// The resolution of a range whose samples are all kept. Groups are made of samples for as long as there are any: how a
-    /// member was there counts as much as its numbers, and hours tell that less finely.
+    /// The resolution of a range whose samples are all kept.
     pub(super) fn resolution_by_itself(&self) -> Resolution {
         let is_long = self.range.ms() >= BY_HOURS_MS_MIN;
-        if is_long && self.group_by.is_none() && self.buckets_hold_hours() && self.are_fields_held() {
+        if is_long && self.buckets_hold_hours() && self.are_fields_held() {
             Resolution::Hours
         } else {
             Resolution::Samples

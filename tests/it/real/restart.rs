@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tachograph::rate::BEGINNING_MS_MIN;
+
 use crate::harness::machine;
 use crate::harness::table::billionths;
 use crate::harness::time::{now_ms, parse_ms, wait_for};
@@ -40,9 +42,9 @@ fn increases_over_restarts_are_the_sum_of_each_lifes_last_sample() {
     let whole = world.range(FAST, "again", (before, end), &[("step", "all"), ("fields", &fields), ("coverage", "1")]);
 
     // Every life's last sample, by when the life began.
-    let since = samples.column("since");
+    let sinces = samples.column("since");
     let mut last_row = BTreeMap::new();
-    for (row, since) in since.iter().enumerate() {
+    for (row, since) in sinces.iter().enumerate() {
         assert!(!since.is_empty(), "a container's counters have a beginning: {samples:?}");
         last_row.insert(parse_ms(since), row);
     }
@@ -54,9 +56,15 @@ fn increases_over_restarts_are_the_sum_of_each_lifes_last_sample() {
         assert!(expected > 0 || name == "cpu_throttled_periods_total", "{name} counted nothing");
     }
 
-    // Known is each life from its beginning to its last sample; not known what came after that.
+    // Known is each life from its beginning to its last sample, but for a first moment that has no rate; not known what
+    // came after that.
     let times = samples.column("time");
-    let known_ms: i64 = last_row.iter().map(|(since, row)| parse_ms(times[*row]) - since).sum();
+    let first_ms = |since: i64| {
+        let first = times.iter().zip(&sinces).find(|(_, began)| parse_ms(began) == since).unwrap();
+        parse_ms(first.0)
+    };
+    let begun_ms = |since: i64| if first_ms(since) - since < BEGINNING_MS_MIN { first_ms(since) } else { since };
+    let known_ms: i64 = last_row.iter().map(|(since, row)| parse_ms(times[*row]) - begun_ms(*since)).sum();
     let coverage: f64 = whole.only("coverage").parse().unwrap();
     let expected = known_ms as f64 / (end - before) as f64;
     assert!((coverage - expected).abs() < 0.001, "coverage {coverage}, expected {expected}");

@@ -1,5 +1,5 @@
 //! Rolling up is invisible: any history, rolled up at any points, answers as one that was never rolled up; and once its
-//! samples are gone, as it did before. Questions without groups: groups are made of samples while there are any.
+//! samples are gone, as it did before.
 
 use proptest::prelude::*;
 
@@ -138,7 +138,7 @@ fn seen() -> impl Strategy<Value = Seen> {
     let floats = prop_oneof![8 => 0.0..1e6_f64, 1 => Just(0.0), 1 => Just(f64::NAN), 1 => Just(f64::INFINITY)];
     (
         proptest::bool::weighted(0.93),
-        prop_oneof![6 => 0..2_000_i64, 1 => -2_000..2_000_i64],
+        prop_oneof![6 => 0..2_000_i64, 1 => -9_000_000..9_000_000_i64],
         proptest::bool::weighted(0.04),
         prop_oneof![14 => Just(None), 1 => (0..2_u8, 0..4_u8).prop_map(Some)],
         proptest::collection::vec(grown, 8),
@@ -344,11 +344,17 @@ const QUESTIONS: &[&str] = &[
     "step=1d&fields=work_per_second,mixed_per_second,cpu_percent,cpu_limit_ratio,hot_bytes,heat_ratio,online,rest_bytes",
     "step=all&fields=used_bytes,rest_bytes,hot_bytes,used_ratio,heat_ratio,memory_bytes,heat,peak_bytes&agg=last",
     "step=1d&tz=Europe/Berlin&fields=peak_bytes,memory_bytes&agg=max",
+    "step=2h&group_by=app&coverage=1&fields=cpu_cores,busy_cores,used_bytes,memory_bytes,used_ratio,cpu_percent",
+    "step=1d&group_by=&fields=cpu_cores,memory_bytes,used_ratio,heat&agg=avg,min,max,count,p90&coverage=1",
+    "step=1h&group_by=app,host&fields=memory_bytes,used_ratio,limit_cores&agg=last",
+    "step=1h&group_by=host&across=max&fields=cpu_cores,limit_cores,cpu_limit_ratio",
+    "step=1w&group_by=app&across=avg&fields=memory_bytes,limit_cores&agg=avg,p50,min",
     "step=1d&app=app-1&fields=cpu_seconds_total",
     "step=1d&fields=cpu_cores,busy_cores,cpu_percent,used_bytes,memory_bytes,rest_bytes,hot_bytes&coverage=1",
     "step=1d&fields=memory_bytes,used_bytes&agg=avg,count",
     "step=all&fields=cpu_seconds_total,wait_seconds_total&agg=increase&coverage=1",
     "step=1d&top=2&top_by=memory_bytes.max&fields=memory_bytes&agg=max,p99",
+    "step=3h&app=app-0&group_by=host&fields=cpu_cores,cpu_seconds_total&coverage=1",
 ];
 
 /// Compares two answers, and shows where they begin to differ.
