@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use thiserror::Error;
 
@@ -52,6 +53,8 @@ const STRETCH_REACH_MS: i64 = 86_400_000;
 /// How near a range an entity must have been seen for the gaps of its target to matter: who asks about an outage
 /// asks within a day of it.
 const TARGETS_REACH_MS: i64 = 86_400_000;
+/// Pages that are listed before they are asked for.
+const PAGES_AHEAD: usize = 2;
 /// Bytes that an entity's numbers of one bucket and field take while they are gathered.
 const SLOT_BYTES: usize = 128;
 
@@ -164,6 +167,10 @@ impl RangeReader<'_> {
         mut note: impl FnMut(SeriesKey, &EntityRecord),
     ) -> Result<(), AnswerError> {
         let mut together = self.together(evaluation);
+        let only = self.request.filter.only_identity(self.request.kind);
+        if evaluation.is_by_hours() && only.is_none() {
+            return self.fold_pages(evaluation, &mut together, &mut note);
+        }
         let mut batch = Vec::new();
         for_each_entity(self.store, self.request.kind, &self.request.filter, self.reach(), None, |entity| {
             batch.push(entity.clone());
@@ -173,6 +180,31 @@ impl RangeReader<'_> {
             Ok(ControlFlow::Continue(()))
         })?;
         self.fold(evaluation, batch, &mut together, &mut note)
+    }
+
+    /// Folds page after page of entities, while another thread lists the next: both take about as long.
+    fn fold_pages(
+        &mut self,
+        evaluation: &mut Evaluation<'_>,
+        together: &mut Together,
+        note: &mut impl FnMut(SeriesKey, &EntityRecord),
+    ) -> Result<(), AnswerError> {
+        let (store, kind) = (self.store, self.request.kind);
+        let mut entities = Entities::after(kind, self.reach(), None).with(self.request.filter.keys(kind));
+        std::thread::scope(|scope| {
+            let (give, pages) = sync_channel(PAGES_AHEAD);
+            scope.spawn(move || {
+                loop {
+                    let page = entities.next_page(store);
+                    let is_over = page.as_ref().map_or(true, Vec::is_empty);
+                    // Nobody takes it once an answer has failed.
+                    if give.send(page).is_err() || is_over {
+                        break;
+                    }
+                }
+            });
+            pages.into_iter().try_for_each(|page| self.fold(evaluation, page?, together, note))
+        })
     }
 
     fn fold_those(
