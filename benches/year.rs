@@ -147,6 +147,9 @@ fn main() {
         steps += 1;
     }
     println!("upkeep   {steps} steps in {:.1} s (rollups, where there are any)", (now_ms() - begun) as f64 / 1000.0);
+    if std::env::args().any(|argument| argument == "charts") {
+        return charts(&store, container, start, end);
+    }
     let stats = store.stats(&mut |_| ControlFlow::Continue(())).unwrap();
     let values: u64 =
         stats.kinds.iter().map(|kind| kind.journal.values + kind.small_blocks.values + kind.merged_blocks.values).sum();
@@ -160,9 +163,6 @@ fn main() {
     }
 
     charts(&store, container, start, end);
-    if std::env::args().any(|argument| argument == "charts") {
-        return;
-    }
     pages(&store, container, start, end, now);
     works(&store, directory.path(), &mut filling);
     drop(store);

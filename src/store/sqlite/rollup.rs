@@ -15,7 +15,7 @@ use super::queries;
 use super::read::{self, During};
 use super::windows::{ENTITIES_END, Windows, block_id};
 use super::{codec, retention, runs};
-use crate::model::{HOUR_MS, Hours, Identity, Kind, Run, TimeRange, Timestamp};
+use crate::model::{HOUR_MS, Hours, Kind, Run, TimeRange, Timestamp};
 use crate::rollup::{self, Roller, fields_count};
 use crate::store::{Fetch, StoreError};
 
@@ -382,11 +382,6 @@ pub(super) fn delete_old(connection: &Connection, cutoff: Timestamp, limit: i64)
         ":id_end": block_id(cutoff.ms(), ENTITIES_END - 1), ":cutoff_ms": cutoff.ms(), ":limit": limit,
     })?;
     Ok(deleted > 0)
-}
-
-/// The id of an entity, if it is there.
-fn entity_of(connection: &Connection, kind: &Kind, identity: &Identity) -> rusqlite::Result<Option<i64>> {
-    Ok(read::entity_id(connection, kind, identity)?.map(|(id, _)| id))
 }
 
 /// The id of a layout, which is kept where it is new.

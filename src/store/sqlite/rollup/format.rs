@@ -24,8 +24,8 @@
 //! Version 1 has no *days*, neither their number, their lengths nor their sections.
 //!
 //! A section is made of series ([`series`](super::super::block::series)), each after its length (varint). That of the
-//! rows: starts, versions, samples, covered times; then of the stays: starts, ends, versions, presences (0 seen, 1
-//! unseen, 2 gone). That of the days: as of rows, with no stays. That of a field begins with flags (varint), then come the series that the flags name, in their order:
+//! days: starts, versions, samples, covered times; then of the stays: starts, ends, versions, presences (0 seen, 1 unseen,
+//! 2 gone). That of the rows: as of the days, without stays, which follow its rows in version 1. That of a field begins with flags (varint), then come the series that the flags name, in their order:
 //!
 //! | bit | then |
 //! |-----|------|
@@ -66,8 +66,8 @@ const VERSION: u8 = 2;
 /// A version that is read, too.
 const WITHOUT_DAYS: u8 = 1;
 
-/// Bytes that a rollup's head has, nearly always: read at once.
-const HEAD_BYTES: usize = 400;
+/// Bytes of a rollup that are read at once: its head and the days of a short life.
+const FIRST_BYTES: usize = 1024;
 
 /// Most rows of one rollup: a damaged count then asks for no more memory than this. Four weeks of hours, each under as
 /// many versions as an hour may have.
@@ -157,7 +157,7 @@ pub(super) fn encode(kind: &'static Kind, hours: &Hours) -> Result<Vec<u8>, Dama
         return damage(format!("{} rows of {} fields cannot be kept", hours.rows.len(), hours.cells.len()));
     }
     let mut packer = Packer::new()?;
-    let mut sections = vec![rows_section(&mut packer, hours)];
+    let mut sections = vec![rows_section(&mut packer, &hours.rows, &[])];
     for (field, cells) in hours.cells.iter().enumerate() {
         let needed = needed_to_predict(kind, field);
         let columns: Vec<&[_]> = needed.iter().filter_map(|index| hours.cells.get(*index)).map(Vec::as_slice).collect();
@@ -165,7 +165,7 @@ pub(super) fn encode(kind: &'static Kind, hours: &Hours) -> Result<Vec<u8>, Dama
         sections.push(cells::encode(&mut packer, &hours.rows, cells, predicted.as_deref()));
     }
     let days = days::of(kind, hours);
-    let mut of_days = vec![rows_section(&mut packer, &Hours { rows: days.rows.clone(), ..Hours::default() })];
+    let mut of_days = vec![rows_section(&mut packer, &days.rows, &hours.stays)];
     of_days.extend(days.cells.iter().map(|cells| match cells {
         Some(cells) => cells::encode(&mut packer, &days.rows, cells, None),
         None => cells::rows_tell(),
@@ -201,7 +201,7 @@ pub(super) fn sign_for_tests(layout: &Layout, rollup: &mut [u8]) {
     }
 }
 
-fn rows_section(packer: &mut Packer, hours: &Hours) -> Vec<u8> {
+fn rows_section(packer: &mut Packer, rows: &[HourRow], stays: &[Stay]) -> Vec<u8> {
     let mut section = Vec::new();
     let mut put = |of: &mut dyn Iterator<Item = i64>| {
         let values: Vec<i64> = of.collect();
@@ -209,14 +209,14 @@ fn rows_section(packer: &mut Packer, hours: &Hours) -> Vec<u8> {
             put_series(&mut section, |series| packer.put_ints(series, &values));
         }
     };
-    put(&mut hours.rows.iter().map(|row| row.start.ms()));
-    put(&mut hours.rows.iter().map(|row| row.version.ms()));
-    put(&mut hours.rows.iter().map(|row| row.samples));
-    put(&mut hours.rows.iter().map(|row| row.covered_ms));
-    put(&mut hours.stays.iter().map(|stay| stay.from.ms()));
-    put(&mut hours.stays.iter().map(|stay| stay.to.ms()));
-    put(&mut hours.stays.iter().map(|stay| stay.version.ms()));
-    put(&mut hours.stays.iter().map(|stay| match stay.presence {
+    put(&mut rows.iter().map(|row| row.start.ms()));
+    put(&mut rows.iter().map(|row| row.version.ms()));
+    put(&mut rows.iter().map(|row| row.samples));
+    put(&mut rows.iter().map(|row| row.covered_ms));
+    put(&mut stays.iter().map(|stay| stay.from.ms()));
+    put(&mut stays.iter().map(|stay| stay.to.ms()));
+    put(&mut stays.iter().map(|stay| stay.version.ms()));
+    put(&mut stays.iter().map(|stay| match stay.presence {
         Presence::Seen => 0,
         Presence::Unseen => 1,
         Presence::Gone => 2,
@@ -293,6 +293,8 @@ impl Head {
 pub(super) struct Opened<'a, S: Source + ?Sized> {
     layout: &'a Layout,
     source: &'a S,
+    /// What was read of it so far: its first bytes, the head at least.
+    first: Cow<'a, [u8]>,
     rows: usize,
     stays: usize,
     days: Option<usize>,
@@ -303,14 +305,14 @@ pub(super) struct Opened<'a, S: Source + ?Sized> {
 
 /// Checks a rollup's head and finds its sections.
 pub(super) fn open<'a, S: Source + ?Sized>(layout: &'a Layout, source: &'a S) -> Result<Opened<'a, S>, Damage> {
-    let mut bytes = source.read(0, HEAD_BYTES)?;
-    let mut parsed = Head::parse(layout, &bytes);
-    if parsed.is_err() && source.length() > HEAD_BYTES {
-        bytes = source.read(0, source.length())?;
-        parsed = Head::parse(layout, &bytes);
+    let mut first = source.read(0, FIRST_BYTES)?;
+    let mut parsed = Head::parse(layout, &first);
+    if parsed.is_err() && source.length() > FIRST_BYTES {
+        first = source.read(0, source.length())?;
+        parsed = Head::parse(layout, &first);
     }
     let head = parsed?;
-    let is_right = bytes
+    let is_right = first
         .get(..head.bytes)
         .and_then(|head| head.split_last_chunk())
         .is_some_and(|(head, stored)| checksum(&[layout.text.as_bytes(), head]) == *stored);
@@ -329,7 +331,7 @@ pub(super) fn open<'a, S: Source + ?Sized>(layout: &'a Layout, source: &'a S) ->
         Ordering::Greater => return damage("it ends too early"),
     }
     let unpacker = Unpacker::new(&head.pco)?;
-    Ok(Opened { layout, source, rows: head.rows, stays: head.stays, days: head.days, unpacker, sections })
+    Ok(Opened { layout, source, first, rows: head.rows, stays: head.stays, days: head.days, unpacker, sections })
 }
 
 /// Series of the rows: starts, versions, samples, covered times.
@@ -337,9 +339,10 @@ const ROWS_SERIES: usize = 4;
 
 impl<'a, S: Source + ?Sized> Opened<'a, S> {
     /// A section's bytes if its checksum is right; nothing for an empty one.
-    fn section(&self, index: usize) -> Result<Option<Cow<'a, [u8]>>, Damage> {
+    fn section(&self, index: usize) -> Result<Option<Cow<'_, [u8]>>, Damage> {
         let Some((from, length)) = self.sections.get(index).filter(|(_, length)| *length > 0) else { return Ok(None) };
-        let mut section = self.source.read(*from, *length)?;
+        let known = self.first.get(*from..from.saturating_add(*length)).map(Cow::Borrowed);
+        let mut section = known.map_or_else(|| self.source.read(*from, *length), Ok)?;
         let is_right = section.split_last_chunk().is_some_and(|(body, stored)| checksum(&[body]) == *stored);
         if !is_right {
             return damage(format!("the checksum of its section {index} is wrong"));
@@ -472,10 +475,9 @@ impl<'a, S: Source + ?Sized> Opened<'a, S> {
 
     /// How the entity was there.
     pub(super) fn stays(&self) -> Result<Vec<Stay>, Damage> {
-        let section = self.section(self.first_of_rows())?.filter(|_| self.stays > 0);
-        let Some(section) = section else { return Ok(Vec::new()) };
+        let Some(section) = self.section(0)?.filter(|_| self.stays > 0) else { return Ok(Vec::new()) };
         let mut section = Bytes::new(&section);
-        let of_rows = if self.rows > 0 { ROWS_SERIES } else { 0 };
+        let of_rows = if self.days.unwrap_or(self.rows) > 0 { ROWS_SERIES } else { 0 };
         (0..of_rows).try_for_each(|_| take_series(&mut section).map(|_| ()))?;
         let mut ints = || -> Result<Vec<i64>, Damage> { self.unpacker.ints(take_series(&mut section)?, self.stays) };
         let (from, to) = (ints()?, ints()?);

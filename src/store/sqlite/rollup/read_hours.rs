@@ -8,12 +8,13 @@ use std::collections::HashMap;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, named_params};
 
+use super::super::codec;
 use super::super::queries;
 use super::super::read::During;
 use super::super::windows::block_id;
 use super::stored::{Bodies, Stored};
-use super::{DAY_MS, MERGED_MS, entity_of};
-use crate::model::{HOUR_MS, Hours, Stay, TimeRange, Timestamp};
+use super::{DAY_MS, MERGED_MS};
+use crate::model::{HOUR_MS, Hours, Identity, Stay, TimeRange, Timestamp};
 use crate::store::{HoursFetch, Rolled, StoreError};
 
 const OPERATION: &str = "read rolled-up hours";
@@ -24,7 +25,12 @@ const REACH_MS: i64 = 3 * HOUR_MS;
 /// See [`crate::store::Store::hours`].
 pub(in super::super) fn hours(connection: &Connection, fetch: &HoursFetch<'_>) -> Result<Vec<Vec<Rolled>>, StoreError> {
     let mut reader = Reader::new(connection, fetch)?;
-    let read = |identity: &&_| match entity_of(connection, fetch.kind, identity).during(OPERATION)? {
+    let mut entity = connection.prepare_cached(queries::ENTITY_BY_IDENTITY).during(OPERATION)?;
+    let mut entity_of = |identity: &Identity| {
+        let found = entity.query_row((fetch.kind.name, codec::encode_identity(identity)), |row| row.get(0));
+        found.optional().during(OPERATION)
+    };
+    let read = |identity: &&Identity| match entity_of(identity)? {
         Some(entity) => reader.of_entity(entity),
         None => Ok(Vec::new()),
     };
