@@ -76,6 +76,14 @@ pub enum AnswerError {
         /// From here on samples are whole.
         kept_from: Timestamp,
     },
+    /// Retention has taken all samples of the range, and buckets do not meet at whole hours.
+    #[error(
+        "samples before {kept_from} are no longer kept, and buckets of hours cannot be cut: ask with step=1h or more"
+    )]
+    HoursOnly {
+        /// From here on samples are whole.
+        kept_from: Timestamp,
+    },
     /// Nobody waits for the answer any more.
     #[error("the answer is no longer wanted")]
     Stopped,
@@ -115,6 +123,11 @@ pub fn range(store: &Store, request: &RangeRequest, stop: &Stop) -> Result<Frame
 pub fn range_with_plan(store: &Store, request: &RangeRequest, stop: &Stop) -> Result<(Frame, Plan), AnswerError> {
     let kept_from = store.samples_kept_from()?;
     let request = &request.clone().kept_from(kept_from);
+    if let Some(kept_from) = kept_from.filter(|kept_from| request.range.end() <= *kept_from)
+        && request.resolution == Resolution::Samples
+    {
+        return Err(AnswerError::HoursOnly { kept_from });
+    }
     let mut reader = RangeReader { store, stop, request, kept_from, seen: HashMap::new(), plan: Plan::default() };
     let Some(top) = &request.top else {
         let mut evaluation = Evaluation::new(request, None);

@@ -162,7 +162,9 @@ impl From<AnswerError> for SqlError {
         match error {
             AnswerError::Store(cause) => SqlError::Store(Box::new(cause)),
             AnswerError::Stopped => SqlError::Stopped,
-            AnswerError::TooMany { .. } | AnswerError::Gone { .. } => SqlError::Refused { what: error.to_string() },
+            AnswerError::TooMany { .. } | AnswerError::Gone { .. } | AnswerError::HoursOnly { .. } => {
+                SqlError::Refused { what: error.to_string() }
+            }
         }
     }
 }

@@ -177,7 +177,11 @@ impl From<AnswerError> for Problem {
             AnswerError::Store(error) => Problem::of_store(&error),
             AnswerError::TooMany { message } => Problem::too_many(message),
             AnswerError::Gone { kept_from } => Problem::gone(format!(
-                "samples before {0} are no longer kept: ask with start={0} or later",
+                "samples before {0} are no longer kept: ask with start={0} or later, or for hours with /range and step=1h",
+                format_instant(kept_from, Zone::Utc)
+            )),
+            AnswerError::HoursOnly { kept_from } => Problem::gone(format!(
+                "of the time before {0} only hours are kept: ask with step=1h or more, or with start={0} or later",
                 format_instant(kept_from, Zone::Utc)
             )),
             AnswerError::Stopped => Problem::unavailable("nobody waited for the answer any more"),

@@ -16,6 +16,9 @@ use crate::model::Timestamp;
 use crate::source::recorder::{UpkeepVitals, Vitals};
 use crate::store::{Cutoffs, Limits, Store, Upkeep};
 
+/// How long after the start upkeep begins: the first polls come before it, and one that is restarted often is kept up too.
+const FIRST: Duration = Duration::from_secs(2);
+
 /// How often upkeep looks for what has grown old.
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -58,8 +61,10 @@ impl Upkeeper {
     /// Looks after the store for ever.
     pub(super) async fn run(self, retention: watch::Receiver<Retention>) {
         let mut is_failing = false;
+        let mut pause = FIRST;
         loop {
-            sleep(EVERY).await;
+            sleep(pause).await;
+            pause = EVERY;
             let now = self.clock.now();
             let limits = retention.borrow().limits(now);
             match self.steps(now, limits).await {

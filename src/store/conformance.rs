@@ -8,11 +8,13 @@ use super::memory::Memory;
 use super::sqlite::Sqlite;
 use super::{Cutoffs, EntityQuery, EventQuery, Fetch, Store};
 use crate::model::{
-    Attribute, AttributeType, AttributeValue, Attributes, Column, ColumnValues, Event, Identity, Key, Kind, KindBatch,
-    Observation, Outcome, Poll, Run, Sample, Severity, Snapshot, TargetName, TimeRange, Timestamp, Value,
+    Attribute, AttributeType, AttributeValue, Attributes, Column, ColumnValues, Derived, Event, Formula, Identity, Key,
+    Kind, KindBatch, Observation, Outcome, Poll, Run, Sample, Severity, Snapshot, TargetName, TimeRange, Timestamp,
+    Value,
 };
 
 pub(super) mod fleet;
+pub(super) mod hours;
 mod late;
 mod random;
 mod scenarios;
@@ -27,9 +29,11 @@ pub(super) static THING: Kind = Kind {
     columns: &[
         Column::counter("work_seconds_total", "work_ns", "seconds", 9, "Counter."),
         FLOAT,
-        Column::gauge("load_bytes", "load_bytes", "bytes", 0, "Gauge."),
+        Column::gauge("load_bytes", "load_bytes", "bytes", 0, "Gauge.").headline(),
     ],
-    derived: &[],
+    derived: &[
+        Derived::new("work_cores", "cores", "A rate.", Formula::Rate { counters: &["work_seconds_total"] }).headline()
+    ],
     display: &["place", "number"],
 };
 
@@ -45,7 +49,7 @@ const ATTRIBUTES: &[Attribute] = &[
 
 const FLOAT: Column = Column {
     repr: crate::model::Repr::Float,
-    ..Column::gauge("heat", "heat", "", 0, "A float, not finite now and then.")
+    ..Column::gauge("heat", "heat", "", 0, "A float, not finite now and then.").headline()
 };
 
 /// A kind with one key and one column.
@@ -66,13 +70,15 @@ pub(super) static KINDS: &[&Kind] = &[&THING, &PART];
 pub(super) struct Bench {
     store: Store,
     directory: Option<tempfile::TempDir>,
-    /// Whether every sample is in a merged block as soon as it is appended.
+    /// Whether every sample is in a merged block, and rolled up, as soon as it is appended.
     is_eager: bool,
+    /// The pace that its upkeep keeps: see [`Sqlite::at_pace`].
+    interval_ms: i64,
 }
 
 impl Bench {
     fn memory() -> Self {
-        Bench { store: Store::Memory(Memory::new(KINDS)), directory: None, is_eager: false }
+        Bench { store: Store::Memory(Memory::new(KINDS)), directory: None, is_eager: false, interval_ms: INTERVAL_MS }
     }
 
     fn sqlite() -> Self {
@@ -89,19 +95,25 @@ impl Bench {
         // Each file is made by all migrations, but they need not run for each.
         let empty = EMPTY.get_or_init(|| {
             let directory = tempfile::tempdir().unwrap();
-            drop(open(directory.path(), is_eager));
+            drop(open(directory.path(), is_eager, INTERVAL_MS));
             std::fs::read(directory.path().join(FILE)).unwrap()
         });
         std::fs::write(directory.path().join(FILE), empty).unwrap();
-        let store = open(directory.path(), is_eager);
-        Bench { store, directory: Some(directory), is_eager }
+        let store = open(directory.path(), is_eager, INTERVAL_MS);
+        Bench { store, directory: Some(directory), is_eager, interval_ms: INTERVAL_MS }
+    }
+
+    fn at_pace(mut self, interval_ms: i64) -> Self {
+        self.interval_ms = interval_ms;
+        self.reopen();
+        self
     }
 
     fn reopen(&mut self) {
         if let Some(directory) = &self.directory {
             // The old one is closed first, as one process at a time writes.
             self.store = Store::Memory(Memory::default());
-            self.store = open(directory.path(), self.is_eager);
+            self.store = open(directory.path(), self.is_eager, self.interval_ms);
         }
     }
 
@@ -113,7 +125,7 @@ impl Bench {
                 let (from, to) = (directory.path().join(name), found.path().join(name));
                 assert!(!from.exists() || std::fs::copy(from, to).is_ok());
             }
-            self.store = open(found.path(), self.is_eager);
+            self.store = open(found.path(), self.is_eager, self.interval_ms);
             self.directory = Some(found);
         }
     }
@@ -121,11 +133,14 @@ impl Bench {
 
 const FILE: &str = "test.db";
 
-fn open(directory: &Path, is_eager: bool) -> Store {
+/// The pace of scenarios.
+const INTERVAL_MS: i64 = 10_000;
+
+fn open(directory: &Path, is_eager: bool, interval_ms: i64) -> Store {
     let path = directory.join(FILE);
     let opened =
         if is_eager { Sqlite::open_eager_for_tests(&path, KINDS) } else { Sqlite::open_for_tests(&path, KINDS) };
-    Store::Sqlite(opened.unwrap().in_small_steps())
+    Store::Sqlite(opened.unwrap().in_small_steps().at_pace(interval_ms))
 }
 
 /// Runs a scenario over every backend.

@@ -121,6 +121,15 @@ impl Sqlite {
     #[cfg(test)]
     pub(super) fn in_small_steps(mut self) -> Sqlite {
         self.windows.cells_per_step = 30;
+        self.windows.rolled_per_step = 3;
+        self
+    }
+
+    /// As it is, with windows of six intervals that are merged by four.
+    #[cfg(test)]
+    pub(super) fn at_pace(mut self, interval_ms: i64) -> Sqlite {
+        self.windows.seal_ms = 6 * interval_ms;
+        self.windows.merge_ms = 24 * interval_ms;
         self
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod everything;
 pub(crate) mod http;
 pub(crate) mod machine;
+pub(crate) mod random;
 pub(crate) mod reaper;
 pub(crate) mod recorder;
 pub(crate) mod recording;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::fleet::Fleet;
+use crate::harness::random::Random;
 use crate::harness::table::billionths;
 use crate::harness::time::{LATER, now_ms, wait_for};
 use crate::harness::{Recorder, Table, machine};
@@ -26,8 +27,7 @@ fn kill_often(kills: u32) {
     let begun = now_ms();
     let sources = format!("{}[source.host]\ninterval = \"2s\"\n", fleet.sources("interval = \"2s\"\ntimeout = \"1s\""));
     let mut recorder = Recorder::start(&sources);
-    let mut random = Random(u64::try_from(now_ms()).unwrap());
-    machine::say(&format!("kill: seed {}", random.0));
+    let mut random = Random::new("kill");
     let mut served: HashSet<(String, Vec<String>)> = HashSet::new();
     for kill in 0..kills {
         // Something new is committed in each life; then the end comes at any moment of a round.
@@ -85,17 +85,4 @@ fn all_samples(recorder: &Recorder, kind: &str, start_ms: i64) -> Table {
         *row = numbers.iter().map(|column| row[*column].clone()).collect();
     }
     table
-}
-
-/// A small generator whose seed is printed: a failure can be run again.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        // xorshift64
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
 }

@@ -130,7 +130,7 @@ impl Evaluation<'_> {
         let last = run.at.last().copied().or(pass.member.last_stay);
         let from = last.or(self.told_until(pass)).unwrap_or(self.request.range.start());
         let gone = last.is_none_or(|last| seen.last_good_started().is_some_and(|good| good > last));
-        let presence = if gone { Presence::Gone } else { Presence::Seen };
+        let presence = if gone { Presence::Gone } else { Presence::Unseen };
         pass.member.note_stay(self.edges, (from, run.range.end()), presence);
     }
 }

@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use std::cmp::Ordering;
+
 use crate::model::{Attributes, Run, Sketch, TimeRange, Timestamp};
 use crate::query::cell::Number;
 use crate::query::operand::{Grown, Operand, Quotient};
@@ -396,24 +398,31 @@ pub(super) fn scaled(sum: i128, decimals: u8) -> Number {
 }
 
 pub(super) fn smaller(a: Number, b: Number) -> Number {
-    if precedes(b, a) { b } else { a }
+    if is_beaten(a, b, Ordering::Less) { b } else { a }
 }
 
 pub(super) fn larger(a: Number, b: Number) -> Number {
-    if a == Number::Null || (b != Number::Null && precedes(a, b)) { b } else { a }
+    if is_beaten(a, b, Ordering::Greater) { b } else { a }
 }
 
-/// Whether `a` is smaller than `b`; anything is smaller than null, so that the first number is always taken.
-fn precedes(a: Number, b: Number) -> bool {
-    match (a, b) {
-        (Number::Null, _) => false,
-        (_, Number::Null) => true,
-        (Number::Scaled { value: a, decimals: x }, Number::Scaled { value: b, decimals: y }) if x == y => a < b,
-        _ => match (a.as_f64(), b.as_f64()) {
-            (Some(a), Some(b)) => a < b,
-            _ => false,
-        },
-    }
+/// Whether `b` is to be taken in place of `a`. NaN is neither smaller nor larger than anything, and stands only where there
+/// is nothing else; null stands for nothing at all.
+fn is_beaten(a: Number, b: Number, wanted: Ordering) -> bool {
+    let order = match (a, b) {
+        (_, Number::Null) => return false,
+        (Number::Null, _) => return true,
+        (Number::Scaled { value: a, decimals: x }, Number::Scaled { value: b, decimals: y }) if x == y => {
+            Some(b.cmp(&a))
+        }
+        _ => {
+            let (a, b) = (a.as_f64().unwrap_or(f64::NAN), b.as_f64().unwrap_or(f64::NAN));
+            if a.is_nan() && !b.is_nan() {
+                return true;
+            }
+            b.partial_cmp(&a)
+        }
+    };
+    order == Some(wanted)
 }
 
 /// The value below which `percent` of the values lie: linear between the two nearest ranks, as in NumPy and

@@ -1,13 +1,16 @@
-//! Any history, told to `Memory` and to `Sqlite`: every method then gives the same from both.
+//! Any history, told to `Memory` and to `Sqlite`: every method then gives the same from both, and so do hours.
 //!
-//! Times are few and coarse, so that they collide: samples of one time, polls of one start, clocks that step back.
+//! Times are few and coarse, so that they collide: samples of one time, polls of one start, clocks that step back. They
+//! pass at a pace of each history's own: minutes, to be sealed and merged often, or days, to be rolled up as well.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
+use super::hours::{DAY_MS, assert_same_hours};
 use super::*;
+use crate::model::HOUR_MS;
 use crate::store::{Appended, EventRecord, FetchAll, Limits};
 
 /// Something that happens to a store.
@@ -23,8 +26,28 @@ enum Step {
     Kill,
     /// Retention takes what is older than so much before now.
     Retain { samples_age_ms: i64, events_age_ms: i64 },
-    /// Upkeep seals and merges what is older than so much before now, and is broken off after so many steps.
-    Seal { age_ms: i64, steps: usize },
+    /// Upkeep seals, merges and rolls up what is older than so much before now, and is broken off after so many steps.
+    Upkeep { age_ms: i64, steps: usize },
+}
+
+/// Times in a history, as if polls came every ten seconds; what is shorter than half a second is so at any pace.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// What ten seconds are.
+    interval_ms: i64,
+}
+
+/// The length of time that histories are written in.
+const WRITTEN_MS: i64 = 10_000;
+
+impl Pace {
+    fn of(self, written_ms: i64) -> i64 {
+        if written_ms.abs() < 500 { written_ms } else { written_ms * self.interval_ms / WRITTEN_MS }
+    }
+}
+
+fn pace() -> impl Strategy<Value = Pace> {
+    proptest::sample::select(vec![WRITTEN_MS, HOUR_MS / 2, HOUR_MS]).prop_map(|interval_ms| Pace { interval_ms })
 }
 
 /// One poll, before it is known when.
@@ -44,7 +67,7 @@ struct Tick {
 struct Seen {
     attributes: Option<u8>,
     ended_ms: Option<i64>,
-    sample: Option<(i64, Value)>,
+    sample: Option<(i64, Value, Option<Value>)>,
 }
 
 const TARGETS: [&str; 3] = ["a", "b", "c"];
@@ -79,7 +102,7 @@ fn seen() -> impl Strategy<Value = Seen> {
     (
         prop_oneof![3 => Just(None), 2 => (0..4_u8).prop_map(Some)],
         prop_oneof![6 => Just(None), 1 => (0..5_i64).prop_map(|tens| Some(tens * 10_000))],
-        prop_oneof![1 => Just(None), 4 => (late_ms, number()).prop_map(Some)],
+        prop_oneof![1 => Just(None), 4 => (late_ms, number(), proptest::option::of(number())).prop_map(Some)],
     )
         .prop_map(|(attributes, ended_ms, sample)| Seen { attributes, ended_ms, sample })
 }
@@ -115,9 +138,13 @@ fn step() -> impl Strategy<Value = Step> {
             samples_age_ms: (samples - 2) * 10_000,
             events_age_ms: (events - 2) * 10_000,
         }),
-        4 => (-30..30_i64, 1..30_usize).prop_map(|(age, steps)| Step::Seal { age_ms: age * 10_000, steps }),
+        4 => (prop_oneof![9 => -30..30_i64, 1 => Just(-FAR)], 1..30_usize)
+            .prop_map(|(age, steps)| Step::Upkeep { age_ms: age * 10_000, steps }),
     ]
 }
+
+/// So many intervals that weeks pass at the slower paces: whatever is rolled up is merged by then.
+const FAR: i64 = 1_600;
 
 fn attributes(choice: u8) -> Attributes {
     match choice {
@@ -131,33 +158,48 @@ fn attributes(choice: u8) -> Attributes {
     }
 }
 
-fn observations(started: i64, seen: &BTreeMap<u8, Seen>, identity: impl Fn(u8) -> Identity) -> Vec<Observation> {
+fn observations(
+    pace: Pace,
+    started: i64,
+    seen: &BTreeMap<u8, Seen>,
+    identity: impl Fn(u8) -> Identity,
+) -> Vec<Observation> {
     let observation = |(number, seen): (&u8, &Seen)| Observation {
         identity: identity(*number),
         attributes: seen.attributes.map(attributes),
-        ended: seen.ended_ms.map(|ended_ms| ms(started - ended_ms)),
-        sample: seen.sample.map(|(late_ms, value)| Sample {
-            at: ms(started + late_ms),
+        ended: seen.ended_ms.map(|ended_ms| ms(started - pace.of(ended_ms))),
+        // Values of columns that came later are not there always.
+        sample: seen.sample.map(|(late_ms, value, last)| Sample {
+            at: ms(started + pace.of(late_ms)),
             since: (late_ms != 0).then(|| ms(started - 7)),
-            values: Box::new([value, value]),
+            values: [value, value].into_iter().chain(last).collect(),
         }),
     };
     seen.iter().map(observation).collect()
 }
 
-fn snapshot_of(tick: &Tick, started: i64) -> Snapshot {
+fn snapshot_of(pace: Pace, tick: &Tick, started: i64) -> Snapshot {
     let target = TARGETS[tick.target];
     let mut batches = vec![KindBatch {
         kind: &THING,
         complete: tick.is_complete,
-        observations: observations(started, &tick.things, |number| thing(&number.to_string())),
+        observations: observations(pace, started, &tick.things, |number| thing(&number.to_string())),
     }];
     if let Some(parts) = &tick.parts {
         let identity = |number: u8| Identity::new([number.to_string()]);
-        batches.push(KindBatch { kind: &PART, complete: true, observations: observations(started, parts, identity) });
+        batches.push(KindBatch {
+            kind: &PART,
+            complete: true,
+            observations: observations(pace, started, parts, identity),
+        });
     }
-    let events = tick.events.iter().map(|(at, id)| event(target, started + at * 10_000, &id.to_string())).collect();
-    let poll = Poll { clock_offset_ms: tick.passed_ms % 3, ..poll(target, started, tick.outcome) };
+    let events =
+        tick.events.iter().map(|(at, id)| event(target, started + pace.of(at * 10_000), &id.to_string())).collect();
+    let poll = Poll {
+        clock_offset_ms: tick.passed_ms % 3,
+        interval_ms: pace.interval_ms,
+        ..poll(target, started, tick.outcome)
+    };
     Snapshot { poll, batches, events }
 }
 
@@ -189,7 +231,7 @@ fn assert_same_together(memory: &Store, sqlite: &Store, kind: &'static Kind, ran
     assert!(right.runs.iter().all(Run::is_empty) || right.work.blocks + right.work.pieces > 0, "{:?}", right.work);
 }
 
-fn assert_same(memory: &Store, sqlite: &Store, times: &[i64], asked: &[Asked]) {
+fn assert_same(memory: &Store, sqlite: &Store, pace: Pace, times: &[i64], asked: &[Asked]) {
     assert_eq!(memory.targets().unwrap(), sqlite.targets().unwrap());
     assert_eq!(memory.samples_kept_from().unwrap(), sqlite.samples_kept_from().unwrap());
     let events = |store: &Store| without_sequence(store.events(&all_events()).unwrap());
@@ -197,7 +239,7 @@ fn assert_same(memory: &Store, sqlite: &Store, times: &[i64], asked: &[Asked]) {
     let wide = TimeRange::ALL;
     let ranges = asked.iter().map(|(place, shift, length_ms)| {
         let from = place.get(times) + shift;
-        range(from, from + length_ms)
+        range(from, from + pace.of(*length_ms))
     });
     for range in ranges.chain([wide]) {
         for target in TARGETS {
@@ -232,13 +274,53 @@ fn assert_same(memory: &Store, sqlite: &Store, times: &[i64], asked: &[Asked]) {
     }
 }
 
+/// What has been told so far, as far as what hours say depends on it.
+#[derive(Debug, Default)]
+struct Told {
+    /// The start of each poll, and the times of its samples.
+    samples: Vec<(i64, Vec<i64>)>,
+}
+
+impl Told {
+    fn note(&mut self, snapshot: &Snapshot) {
+        let seen = snapshot.batches.iter().flat_map(|batch| &batch.observations);
+        let at = seen.filter_map(|seen| seen.sample.as_ref()).map(|sample| sample.at.ms());
+        self.samples.push((snapshot.poll.started.ms(), at.collect()));
+    }
+
+    /// From when on hours say what samples say: all of them where none is gone. Before, they say what samples said.
+    fn hours_from(&self, memory: &Store) -> i64 {
+        let Some(kept_from) = memory.samples_kept_from().unwrap() else { return i64::MIN };
+        let gone = self.samples.iter().filter(|(started, _)| *started < kept_from.ms()).flat_map(|(_, at)| at);
+        let newest = gone.copied().max().unwrap_or(i64::MIN).max(kept_from.ms());
+        // Days that a sample is gone of are not made again, and the day after one depends on it.
+        let whole = (newest.div_euclid(DAY_MS) + 2) * DAY_MS;
+        // A first sample that is left is a beginning where there was none.
+        let firsts = KINDS.iter().flat_map(|kind| {
+            let all = EntityQuery { kind, seen_in: TimeRange::ALL, after: None, limit: 1_000 };
+            memory.entities(&all).unwrap().into_iter().filter_map(|entity| {
+                let range = range(whole, i64::MAX);
+                let fetch = Fetch { kind, identity: &entity.identity, range, columns: &[] };
+                let run = memory.read(&fetch).unwrap();
+                let first = run.inside().start;
+                run.at.get(first).map(|at| (at.ms().div_euclid(HOUR_MS) + 1) * HOUR_MS)
+            })
+        });
+        firsts.max().unwrap_or(whole)
+    }
+}
+
+/// When histories begin: on the last day of a window that days are merged into.
+const BEGINNING_MS: i64 = 700 * 28 * DAY_MS + 27 * DAY_MS + HOUR_MS;
+
 /// Tells a history to all backends; all then answer the same.
-fn live(steps: &[Step], asked: &[Asked]) {
+fn live(pace: Pace, steps: &[Step], asked: &[Asked]) {
     let memory = Bench::memory();
-    let mut sqlite = Bench::sqlite();
-    let mut sealed = Bench::sealed();
-    let mut now = 1_000_000;
+    let mut sqlite = Bench::sqlite().at_pace(pace.interval_ms);
+    let mut sealed = Bench::sealed().at_pace(pace.interval_ms);
+    let mut now = BEGINNING_MS;
     let mut times = vec![now];
+    let mut known = Told::default();
     let mut last = Vec::new();
     for step in steps {
         let told = |snapshots: &[Snapshot]| -> (Appended, Appended) {
@@ -251,11 +333,12 @@ fn live(steps: &[Step], asked: &[Asked]) {
                 last = ticks
                     .iter()
                     .map(|tick| {
-                        now += tick.passed_ms;
-                        snapshot_of(tick, now)
+                        now += pace.of(tick.passed_ms);
+                        snapshot_of(pace, tick, now)
                     })
                     .collect();
                 for snapshot in &last {
+                    known.note(snapshot);
                     times.push(snapshot.poll.started.ms());
                     let samples = snapshot.batches.iter().flat_map(|batch| &batch.observations);
                     times.extend(samples.filter_map(|seen| seen.sample.as_ref()).map(|sample| sample.at.ms()));
@@ -275,18 +358,18 @@ fn live(steps: &[Step], asked: &[Asked]) {
                 sqlite.kill();
                 sealed.kill();
             }
-            Step::Seal { age_ms, steps } => {
+            Step::Upkeep { age_ms, steps } => {
                 for _ in 0..*steps {
-                    if !sqlite.store.upkeep(ms(now - age_ms), &Limits::default()).unwrap().more {
+                    if !sqlite.store.upkeep(ms(now - pace.of(*age_ms)), &Limits::default()).unwrap().more {
                         break;
                     }
                 }
             }
             Step::Retain { samples_age_ms, events_age_ms } => {
                 let cutoffs = Cutoffs {
-                    samples: Some(ms(now - samples_age_ms)),
-                    rollups: Some(ms(now - samples_age_ms)),
-                    events: Some(ms(now - events_age_ms)),
+                    samples: Some(ms(now - pace.of(*samples_age_ms))),
+                    rollups: Some(ms(now - pace.of(*samples_age_ms))),
+                    events: Some(ms(now - pace.of(*events_age_ms))),
                 };
                 let polls = retain_all(&memory.store, &cutoffs);
                 assert_eq!(polls, retain_all(&sqlite.store, &cutoffs));
@@ -294,11 +377,18 @@ fn live(steps: &[Step], asked: &[Asked]) {
             }
         }
     }
-    assert_same(&memory.store, &sqlite.store, &times, asked);
-    assert_same(&memory.store, &sealed.store, &times, asked);
+    let hours_from = known.hours_from(&memory.store);
+    let files = [&sqlite.store, &sealed.store];
+    files.iter().for_each(|file| assert_same(&memory.store, file, pace, &times, asked));
+    // Each is six questions to three stores about a day.
+    for (place, shift, length_ms) in asked.iter().take(3) {
+        let from = (place.get(&times) + shift).max(hours_from);
+        let range = range(from, from + pace.of(*length_ms).max(DAY_MS));
+        assert_same_hours(&memory.store, &files, range, ms(now), pace.interval_ms);
+    }
 }
 
-/// That many histories, each sealed, merged, ended and killed at points of its own.
+/// That many histories, each sealed, merged, rolled up, ended and killed at points of its own.
 fn check(cases: u32) {
     let config = ProptestConfig {
         cases,
@@ -307,9 +397,9 @@ fn check(cases: u32) {
         test_name: Some("sqlite_answers_as_memory_does_after_any_history"),
         ..ProptestConfig::default()
     };
-    let history = (proptest::collection::vec(step(), 1..25), proptest::collection::vec(asked(), 1..12));
-    let outcome = TestRunner::new(config).run(&history, |(steps, asked)| {
-        live(&steps, &asked);
+    let history = (pace(), proptest::collection::vec(step(), 1..25), proptest::collection::vec(asked(), 1..12));
+    let outcome = TestRunner::new(config).run(&history, |(pace, steps, asked)| {
+        live(pace, &steps, &asked);
         Ok(())
     });
     if let Err(error) = outcome {

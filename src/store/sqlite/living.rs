@@ -12,6 +12,7 @@ use super::journal::Journal;
 use super::piece::Row;
 use super::queries;
 use super::read::{self, SightingRow};
+use super::rollup;
 use super::samples;
 use super::sealed::Sealed;
 use super::write::{Reach, Visit};
@@ -273,7 +274,7 @@ impl Living {
         let mut before = versions.next();
         if before.is_none() && newest.body == codec::encode_attributes(&Attributes::new()) {
             let set = attribute_set(connection, &body)?;
-            delete_version(connection, self.id, &newest)?;
+            delete_version(connection, self.id, newest.from_ms, newest.set)?;
             insert_version(connection, self.id, newest.from_ms, set)?;
             return Ok(None);
         }
@@ -302,7 +303,7 @@ impl Living {
             return Ok(None);
         }
         if before.is_some_and(|before| before.body == body) {
-            delete_version(connection, self.id, &newest)?;
+            delete_version(connection, self.id, newest.from_ms, newest.set)?;
         } else {
             connection
                 .prepare_cached(queries::VERSION_REPLACE)?
@@ -347,14 +348,15 @@ pub(super) fn insert_version(connection: &Connection, entity: i64, from_ms: i64,
     connection
         .prepare_cached(queries::VERSION_INSERT)?
         .execute(named_params! {":entity": entity, ":from_ms": from_ms, ":attribute_set": set})?;
-    Ok(())
+    rollup::doubt_from(connection, entity, from_ms)
 }
 
-fn delete_version(connection: &Connection, entity: i64, version: &StoredVersion) -> rusqlite::Result<()> {
+pub(super) fn delete_version(connection: &Connection, entity: i64, from_ms: i64, set: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached(queries::VERSION_DELETE)?
-        .execute(named_params! {":entity": entity, ":from_ms": version.from_ms})?;
-    delete_unused_set(connection, version.set)
+        .execute(named_params! {":entity": entity, ":from_ms": from_ms})?;
+    delete_unused_set(connection, set)?;
+    rollup::doubt_from(connection, entity, from_ms)
 }
 
 /// Deletes an attribute set if no version needs it any more.
@@ -389,7 +391,7 @@ fn backdate(
     let versions: Vec<Version> = stored.iter().map(version).collect::<rusqlite::Result<_>>()?;
     let Some(told) = backdated(kind, &versions, attributes, from) else { return Ok(false) };
     for old in stored.iter().filter(|old| told.iter().all(|told| told.from.ms() != old.from_ms)) {
-        delete_version(connection, entity, old)?;
+        delete_version(connection, entity, old.from_ms, old.set)?;
     }
     for told in &told {
         let from_ms = told.from.ms();

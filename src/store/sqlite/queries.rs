@@ -114,9 +114,9 @@ queries! {
     ROLLUP_AT_OR_AFTER = "rollup_at_or_after";
     ROLLUP_AT_OR_BEFORE = "rollup_at_or_before";
     ROLLUP_DELETE = "rollup_delete";
-    ROLLUP_DUE_FROM = "rollup_due_from";
     ROLLUP_DUE_DELETE = "rollup_due_delete";
     ROLLUP_DUE_DELETE_OF_ENTITY = "rollup_due_delete_of_entity";
+    ROLLUP_DUE_FROM = "rollup_due_from";
     ROLLUP_DUE_INSERT = "rollup_due_insert";
     ROLLUP_DUE_LATER = "rollup_due_later";
     ROLLUP_INSERT = "rollup_insert";
@@ -127,6 +127,8 @@ queries! {
     ROLLUPS_DELETE_OF_ENTITY = "rollups_delete_of_entity";
     ROLLUPS_DELETE_OLD = "rollups_delete_old";
     ROLLUPS_DUE = "rollups_due";
+    ROLLUPS_DUE_INSERT_FIRSTS = "rollups_due_insert_firsts";
+    ROLLUPS_ENDING_AFTER = "rollups_ending_after";
     ROLLUPS_FROM = "rollups_from";
     ROLLUPS_OF_WINDOW = "rollups_of_window";
     ROLLUPS_UNMERGED = "rollups_unmerged";

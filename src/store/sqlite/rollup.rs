@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params}
 
 use super::queries;
 use super::read::{self, During};
-use super::windows::{ENTITIES_END, Windows, block_id};
+use super::windows::{ENTITIES_END, Windows, block_id, block_start_ms};
 use super::{codec, retention, runs};
 use crate::model::{HOUR_MS, Hours, Kind, Run, TimeRange, Timestamp};
 use crate::rollup::{self, Roller, fields_count};
@@ -42,9 +42,6 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// Windows that days are merged into: four weeks, so that a year of one entity is thirteen reads.
 const MERGED_MS: i64 = 28 * DAY_MS;
-
-/// Samples rolled up in one step, beside the writer. One entity's day more may go over it.
-const SAMPLES_PER_STEP: usize = 50_000;
 
 /// Days rolled up in one step, where each has few samples: a few megabytes that the writer waits for.
 const DAYS_PER_STEP: i64 = 100;
@@ -107,7 +104,7 @@ pub(super) fn plan(
         }
         roll.days.push((due, outcome));
         read += samples;
-        if read >= SAMPLES_PER_STEP {
+        if read >= windows.rolled_per_step {
             break;
         }
     }
@@ -215,22 +212,64 @@ fn roll_day(
     };
     let day_end_ms = due.day_ms.saturating_add(DAY_MS);
     let until_ms = day_end_ms.min(settled_ms.div_euclid(HOUR_MS).saturating_mul(HOUR_MS)).max(due.day_ms);
-    let day = TimeRange::new(Timestamp::from_ms(due.day_ms), Timestamp::from_ms(until_ms));
-    let Some(day) = day.filter(|day| !day.is_empty()) else {
+    let Some(day) = days(due.day_ms, until_ms).filter(|day| !day.is_empty()) else {
         return Ok((Outcome::Later { ready_ms: day_end_ms }, 0));
     };
+    let known = Stored::around(connection, due.entity, due.day_ms).during(OPERATION)?;
+    let merged = known.as_ref().filter(|known| is_merged(known));
+    if let Some(merged) = merged.filter(|merged| merged.end_ms > settled_ms) {
+        // A clock that was put back by weeks: what is merged stays whole.
+        return Ok((Outcome::Later { ready_ms: merged.end_ms }, 0));
+    }
     let roller = Roller::new(kind, &(0..fields_count(kind)).collect::<Vec<_>>(), true);
-    let fetch = Fetch { kind, identity: &identity, range: day, columns: roller.columns() };
-    let run = runs::run(connection, &fetch).during(OPERATION)?;
+    let read = |range| {
+        let fetch = Fetch { kind, identity: &identity, range, columns: roller.columns() };
+        runs::run(connection, &fetch).during(OPERATION)
+    };
+    let mut run = read(day)?;
     let longest_ms = run.interval_ms.iter().copied().max().unwrap_or(0).saturating_mul(SETTLE_INTERVALS);
     if !run.has_after && !is_forced && day_end_ms.saturating_add(longest_ms) > settled_ms {
         return Ok((Outcome::Later { ready_ms: day_end_ms.saturating_add(longest_ms) }, run.len()));
     }
-    let versions = read::entity(connection, kind, &identity, reach(day))?;
+    let again_from_ms = made_again_from(connection).during(OPERATION)?;
+    let is_cut = due.day_ms < again_from_ms;
+    let wider = merged.filter(|_| !is_cut).and_then(|merged| depending(&run, merged, again_from_ms));
+    if let Some(wider) = wider.filter(|wider| *wider != day) {
+        run = read(wider)?;
+    }
+    let versions = read::entity(connection, kind, &identity, reach(run.range))?;
     let versions = versions.map(|entity| entity.versions).unwrap_or_default();
     let hours = roller.roll(&run, &versions);
-    let known = Stored::around(connection, due.entity, due.day_ms).during(OPERATION)?;
-    Ok((made(connection, kind, due, until_ms, &run, hours, known.as_ref())?, run.len()))
+    let day = (run.range.start().ms(), run.range.end().ms().max(day_end_ms));
+    Ok((made(connection, kind, (due.entity, day), until_ms, &run, hours, known.as_ref(), is_cut)?, run.len()))
+}
+
+fn days(from_ms: i64, until_ms: i64) -> Option<TimeRange> {
+    TimeRange::new(Timestamp::from_ms(from_ms), Timestamp::from_ms(until_ms))
+}
+
+fn is_merged(stored: &Stored) -> bool {
+    stored.end_ms.saturating_sub(stored.start_ms()) > DAY_MS
+}
+
+/// The day from which on hours are made again where samples change. Of a day before it a sample may be gone, or the one
+/// before its first: what was rolled up of it stays, and nothing can tell better.
+fn made_again_from(connection: &Connection) -> rusqlite::Result<i64> {
+    let kept_from = retention::samples_kept_from(connection)?;
+    let whole = |kept_from: Timestamp| kept_from.ms().saturating_add(2 * DAY_MS - 1).div_euclid(DAY_MS);
+    Ok(kept_from.map_or(i64::MIN, |kept_from| whole(kept_from).saturating_mul(DAY_MS)))
+}
+
+/// The days of a merged window that depend on a day's samples, and it: those of the sample before and of the one after it,
+/// and what lies between. Days that are not merged yet know what they were made with, and are due by themselves.
+fn depending(run: &Run, merged: &Stored, again_from_ms: i64) -> Option<TimeRange> {
+    let day = |at: &Timestamp| at.ms().div_euclid(DAY_MS).saturating_mul(DAY_MS);
+    let inside = run.inside();
+    let before_ms = inside.start.checked_sub(1).and_then(|before| run.at.get(before)).map(day);
+    let after_ms = run.at.get(inside.end).map(day);
+    let from_ms = before_ms.unwrap_or(run.range.start().ms()).max(merged.start_ms()).max(again_from_ms);
+    let until_ms = after_ms.map_or(i64::MIN, |after_ms| after_ms.saturating_add(DAY_MS)).min(merged.end_ms);
+    days(from_ms, until_ms.max(run.range.end().ms()))
 }
 
 /// A range with the version that holds a little after it: a stretch may end there.
@@ -262,21 +301,19 @@ fn days_between(run: &Run) -> Vec<i64> {
     (0..days).map(|index| from + index * DAY_MS).collect()
 }
 
-/// A day's hours as a rollup: in the window that holds the day already, else in one of its own.
+/// The hours of a day, or of several in a merged window, as a rollup: in the window that holds them already, else in one
+/// of its own.
+#[expect(clippy::too_many_arguments, reason = "what a rollup is made of, each of its own type")]
 fn made(
     connection: &Connection,
     kind: &'static Kind,
-    due: &Due,
+    (entity, day): (i64, (i64, i64)),
     until_ms: i64,
     run: &Run,
     mut hours: Hours,
     known: Option<&Stored>,
+    is_cut: bool,
 ) -> Result<Outcome, StoreError> {
-    let day = (due.day_ms, due.day_ms.saturating_add(DAY_MS));
-    let kept_from = retention::samples_kept_from(connection).during(OPERATION)?;
-    // The sample before the day's first, which its hours depend on, may be gone as well.
-    let is_cut = kept_from.is_some_and(|kept_from| due.day_ms.saturating_sub(DAY_MS) < kept_from.ms());
-    let is_merged = |stored: &Stored| stored.end_ms.saturating_sub(stored.start_ms()) > DAY_MS;
     let is_empty = run.inside().is_empty();
     let mut ends = match (ends(run), known) {
         // Not a sample is left in it: what was rolled up before stays.
@@ -297,10 +334,10 @@ fn made(
         ends = stored.ends.with(ends, is_cut);
         let until_ms = if is_merged(stored) { stored.until_ms } else { until_ms };
         window = (stored.start_ms(), stored.end_ms, until_ms, stored.is_merged);
-        hours = replaced(old, hours, day);
+        hours = replaced(old, stored.start_ms(), hours, day);
     }
     let (start_ms, end_ms, until_ms, is_merged) = window;
-    let new = Fresh::new(kind, due.entity, (start_ms, end_ms), until_ms, ends, is_merged, &hours)?;
+    let new = Fresh::new(kind, entity, (start_ms, end_ms), until_ms, ends, is_merged, &hours)?;
     let due = if is_empty { Vec::new() } else { days_between(run) };
     Ok(Outcome::Made { new, old: known.map(|stored| stored.id), due })
 }
@@ -322,8 +359,8 @@ fn with_old(new: Hours, old: &Hours, (from_ms, until_ms): (i64, i64)) -> Hours {
     whole
 }
 
-/// The hours of a window with those of a day replaced.
-fn replaced(old: Hours, day: Hours, (from_ms, until_ms): (i64, i64)) -> Hours {
+/// The hours of a window, which begins at an instant, with those of a day replaced.
+fn replaced(old: Hours, start_ms: i64, day: Hours, (from_ms, until_ms): (i64, i64)) -> Hours {
     let (from, until) = (Timestamp::from_ms(from_ms), Timestamp::from_ms(until_ms));
     let (mut whole, mut later) = (old.clone(), old);
     whole.keep(Timestamp::from_ms(i64::MIN), from);
@@ -333,6 +370,10 @@ fn replaced(old: Hours, day: Hours, (from_ms, until_ms): (i64, i64)) -> Hours {
     let last = day.stays.last().map_or(until, |stay| stay.to);
     whole.stays.retain(|stay| stay.from < first);
     whole.stays.iter_mut().for_each(|stay| stay.to = stay.to.min(first));
+    if first.ms() < start_ms {
+        // The window's first sample is the day's: what led to another is no more.
+        whole.stays.clear();
+    }
     later.stays.retain(|stay| stay.to > last);
     later.stays.iter_mut().for_each(|stay| stay.from = stay.from.max(last));
     whole.append(day);
@@ -343,10 +384,7 @@ fn replaced(old: Hours, day: Hours, (from_ms, until_ms): (i64, i64)) -> Hours {
 /// Notes the rollups beside one as due where they were made with other samples beyond their ends than there are now.
 fn doubt_neighbours(connection: &Connection, entity: i64, new: &Fresh) -> rusqlite::Result<()> {
     let day = |at_ms: i64| at_ms.div_euclid(DAY_MS).saturating_mul(DAY_MS);
-    let due = |from_ms: i64, until_ms: i64| {
-        let days = (until_ms.saturating_sub(from_ms) + DAY_MS - 1) / DAY_MS;
-        (0..days).try_for_each(|index| note_due(connection, entity, from_ms + index * DAY_MS))
-    };
+    let due = |from_ms: i64, until_ms: i64| note_days(connection, entity, (from_ms, until_ms));
     if let Some(before) = Stored::at_or_before(connection, entity, new.id.saturating_sub(1))?
         && before.ends.after_ms != Some(new.ends.first_ms)
     {
@@ -361,11 +399,44 @@ fn doubt_neighbours(connection: &Connection, entity: i64, new: &Fresh) -> rusqli
     Ok(())
 }
 
+/// Notes the days of [from, until) as due; it begins with one.
+fn note_days(connection: &Connection, entity: i64, (from_ms, until_ms): (i64, i64)) -> rusqlite::Result<()> {
+    let days = until_ms.saturating_sub(from_ms).saturating_add(DAY_MS - 1) / DAY_MS;
+    (0..days).try_for_each(|index| note_due(connection, entity, from_ms + index * DAY_MS))
+}
+
 /// Notes a day as due.
 fn note_due(connection: &Connection, entity: i64, day_ms: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached(queries::ROLLUP_DUE_INSERT)?
         .execute(named_params! {":entity": entity, ":day_ms": day_ms, ":ready_ms": day_ms.saturating_add(DAY_MS)})?;
+    Ok(())
+}
+
+/// Notes the first samples of a target's entities as due, where a good poll came that is older than another: whether they
+/// began under its eyes depends on the poll before them.
+pub(super) fn doubt_firsts(connection: &Connection, target: i64, started_ms: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(queries::ROLLUPS_DUE_INSERT_FIRSTS)?
+        .execute(named_params! {":target": target, ":after_ms": started_ms.saturating_sub(DAY_MS)})?;
+    Ok(())
+}
+
+/// Notes an entity's days from an instant on as due, as far as they are rolled up: other attributes hold from there.
+pub(super) fn doubt_from(connection: &Connection, entity: i64, from_ms: i64) -> rusqlite::Result<()> {
+    let windows = connection
+        .prepare_cached(queries::ROLLUPS_ENDING_AFTER)?
+        .query_map(
+            named_params! {
+                ":entity": entity, ":id": block_id(from_ms.saturating_sub(MERGED_MS), entity), ":at_ms": from_ms,
+            },
+            |row| Ok((block_start_ms(row.get(0)?), row.get::<_, i64>(1)?)),
+        )?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for (start_ms, end_ms) in windows {
+        let from_ms = start_ms.max(from_ms.div_euclid(DAY_MS).saturating_mul(DAY_MS));
+        note_days(connection, entity, (from_ms, end_ms))?;
+    }
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use rusqlite::StatementStatus;
 
+mod arrears;
 pub(super) mod whole;
 
 use super::*;

@@ -25,13 +25,20 @@ pub(super) struct Windows {
     pub(super) settle_ms: i64,
     /// Numbers sealed in one step, nulls included, each of 16 bytes while it is packed. One entity more may go over it.
     pub(super) cells_per_step: usize,
+    /// Samples rolled up in one step, beside the writer. One entity's day more may go over it.
+    pub(super) rolled_per_step: usize,
 }
 
 impl Windows {
     /// Two hours make few enough rows, and blocks large enough for pco. A day is 13 % smaller than twelve of them, and
     /// reads of a month touch a twelfth as many.
-    pub(super) const USUAL: Windows =
-        Windows { seal_ms: 2 * HOUR_MS, merge_ms: 24 * HOUR_MS, settle_ms: SETTLE_MS, cells_per_step: 400_000 };
+    pub(super) const USUAL: Windows = Windows {
+        seal_ms: 2 * HOUR_MS,
+        merge_ms: 24 * HOUR_MS,
+        settle_ms: SETTLE_MS,
+        cells_per_step: 400_000,
+        rolled_per_step: 50_000,
+    };
 
     /// The window of so many milliseconds that an instant lies in.
     pub(super) fn around(at_ms: i64, length_ms: i64) -> (i64, i64) {
@@ -84,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_window_is_ripe_when_it_has_settled() {
-        let windows = Windows { seal_ms: 60_000, merge_ms: 120_000, settle_ms: 5, cells_per_step: 1 };
+        let windows = Windows { seal_ms: 60_000, merge_ms: 120_000, settle_ms: 5, ..Windows::USUAL };
         assert!(!windows.is_ripe(60_000, Timestamp::from_ms(60_004)));
         assert!(windows.is_ripe(60_000, Timestamp::from_ms(60_005)));
         assert_eq!(windows.ripe_until(60_000, Timestamp::from_ms(60_004)), 0);

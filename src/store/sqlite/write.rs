@@ -15,6 +15,7 @@ use super::piece::Row;
 use super::queries;
 use super::read::{During, damaged};
 use super::retention;
+use super::rollup;
 use crate::model::{Event, Identity, Kind, KindBatch, Snapshot, TargetName, Timestamp};
 use crate::store::{Appended, StoreError, limit_hit};
 
@@ -185,6 +186,9 @@ impl Memory {
         let seen_until_ms = taken.at_max_ms.unwrap_or(snapshot.poll.finished().ms());
         insert_poll(connection, visit, snapshot, &taken, seen_until_ms).during(OPERATION)?;
         if is_good {
+            if target.good.is_some_and(|newest| visit.started_ms < newest.started_ms) {
+                rollup::doubt_firsts(connection, target.id, visit.started_ms).during(OPERATION)?;
+            }
             self.extend_reach(connection, visit, seen_until_ms).during(OPERATION)?;
         }
         for event in &snapshot.events {

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use rusqlite::{Connection, named_params};
 
 use crate::model::Outcome;
-use crate::store::sqlite::queries;
+use crate::store::sqlite::{queries, rollup};
 
 /// The interval where nothing tells it: the configuration's default.
 const INTERVAL_MS: i64 = 10_000;
@@ -231,6 +231,9 @@ impl Polls {
                     ":samples": poll.added, ":at_max_ms": poll.at_max_ms,
                 })?;
             }
+        }
+        if let Some(oldest_ms) = changed.clone().map(|poll| poll.started_ms).min() {
+            rollup::doubt_firsts(connection, self.target, oldest_ms)?;
         }
         let started_ms = changed.clone().map(|poll| poll.started_ms).max();
         let seen_until_ms = changed.map(|poll| poll.seen_until_ms).max();

@@ -117,10 +117,7 @@ impl Versions {
             }
         }
         for (from_ms, old) in sets.iter().filter(|(from_ms, _)| !self.now.contains_key(from_ms)) {
-            connection
-                .prepare_cached(queries::VERSION_DELETE)?
-                .execute(named_params! {":entity": entity, ":from_ms": from_ms})?;
-            living::delete_unused_set(connection, *old)?;
+            living::delete_version(connection, entity, *from_ms, *old)?;
         }
         Ok(())
     }

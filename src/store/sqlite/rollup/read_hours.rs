@@ -2,7 +2,7 @@
 //!
 //! Doubtful are days that are due and what lies within reach of them, and everything from shortly before the oldest
 //! sample that may not be in a block yet, or from the sample before that: how the entity was there in between depends on
-//! both. Outside of that there is no sample that is not rolled up. Must not know: what is asked of hours.
+//! both. Nothing is doubtful where samples are gone. Outside of that there is no sample that is not rolled up. Must not know: what is asked of hours.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use super::super::queries;
 use super::super::read::During;
 use super::super::windows::block_id;
 use super::stored::{Bodies, Stored};
-use super::{DAY_MS, MERGED_MS};
+use super::{DAY_MS, MERGED_MS, made_again_from};
 use crate::model::{HOUR_MS, Hours, Identity, Stay, TimeRange, Timestamp};
 use crate::store::{HoursFetch, Rolled, StoreError};
 
@@ -45,6 +45,7 @@ struct Reader<'c, 'f> {
     rollups: CachedStatement<'c>,
     due: CachedStatement<'c>,
     sightings: CachedStatement<'c>,
+    again_from_ms: i64,
     /// The oldest time of a target's samples that are not in blocks yet.
     unsealed: HashMap<i64, Option<i64>>,
 }
@@ -68,6 +69,7 @@ impl<'c, 'f> Reader<'c, 'f> {
             rollups: prepared(queries::ROLLUPS_FROM)?,
             due: prepared(queries::ROLLUP_DUE_FROM)?,
             sightings: prepared(queries::SIGHTINGS_SAMPLED)?,
+            again_from_ms: made_again_from(connection).during(OPERATION)?,
             unsealed: HashMap::new(),
         })
     }
@@ -230,6 +232,8 @@ impl<'c, 'f> Reader<'c, 'f> {
                 doubts.has_later = true;
             }
         }
+        doubts.times.iter_mut().for_each(|(from_ms, _)| *from_ms = self.again_from_ms.max(*from_ms));
+        doubts.times.retain(|(from_ms, end_ms)| from_ms < end_ms);
         Ok(doubts)
     }
 }

@@ -10,7 +10,8 @@ use crate::model::{
     KindBatch, Observation, Outcome, Poll, Repr, Sample, Snapshot, Stay, TargetName, TimeRange, Timestamp, Value,
     Wanted, hours::push_stay,
 };
-use crate::query::request::{RangeRequest, SamplesRequest};
+use crate::query::frame::Frame;
+use crate::query::request::{Agg, RangeRequest, Resolution, SamplesRequest};
 use crate::render::json;
 use crate::rollup::{Roller, fields_count};
 use crate::store::memory::Memory;
@@ -320,6 +321,14 @@ impl Told {
 
 /// Bytes of an answer.
 fn ask(store: &Store, question: &str, start_ms: i64, end_ms: i64, now_ms: i64) -> String {
+    let request = request(question, start_ms, end_ms, now_ms);
+    let frame = answer::range(store, &request, &Stop::never()).unwrap();
+    let mut bytes = Vec::new();
+    json::frame(&mut bytes, &frame, &request, &[]).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn request(question: &str, start_ms: i64, end_ms: i64, now_ms: i64) -> RangeRequest {
     let mut pairs: Vec<(String, String)> = question
         .split('&')
         .map(|pair| {
@@ -329,11 +338,7 @@ fn ask(store: &Store, question: &str, start_ms: i64, end_ms: i64, now_ms: i64) -
         .collect();
     pairs.push(("start".to_owned(), start_ms.to_string()));
     pairs.push(("end".to_owned(), end_ms.to_string()));
-    let request = RangeRequest::parse(&KIND, &pairs, Timestamp::from_ms(now_ms), INTERVAL_MS).unwrap();
-    let frame = answer::range(store, &request, &Stop::never()).unwrap();
-    let mut bytes = Vec::new();
-    json::frame(&mut bytes, &frame, &request, &[]).unwrap();
-    String::from_utf8(bytes).unwrap()
+    RangeRequest::parse(&KIND, &pairs, Timestamp::from_ms(now_ms), INTERVAL_MS).unwrap()
 }
 
 /// Questions that hours answer.
@@ -470,6 +475,41 @@ fn check_retained(steps: &[Step]) {
     assert_all_same(&before, &ask_all(&told.sqlite), "samples are gone, hours merged");
 }
 
+/// Hours say what samples say, whether they are kept or not: every number within the digits of a sum's order, percentiles
+/// within 1 %.
+fn check_hours_as_samples(steps: &[Step], shift_ms: i64) {
+    let mut told = Told::new();
+    steps.iter().for_each(|step| told.take(step));
+    let (start_ms, end_ms) = (START_MS - DAY_MS + shift_ms, (told.now_ms + HOUR_MS).max(START_MS + DAY_MS));
+    for question in QUESTIONS {
+        let by_hours = request(question, start_ms, end_ms, told.now_ms);
+        assert_eq!(by_hours.resolution, Resolution::Hours, "{question}");
+        let by_samples = RangeRequest { resolution: Resolution::Samples, ..by_hours.clone() };
+        let answer = |request| answer::range(&told.memory, request, &Stop::never()).unwrap();
+        let (hours, samples) = (answer(&by_hours), answer(&by_samples));
+        assert_eq!(hours.gaps, samples.gaps, "{question}");
+        let labels =
+            |frame: &Frame| frame.series.iter().map(|series| format!("{:?}", series.labels)).collect::<Vec<_>>();
+        assert_eq!(labels(&hours), labels(&samples), "{question}");
+        for (hours, samples) in hours.series.iter().zip(&samples.series) {
+            assert_eq!(hours.coverage, samples.coverage, "{question}");
+            for (field, (hours, samples)) in by_hours.fields.iter().zip(hours.values.iter().zip(&samples.values)) {
+                let within = if matches!(field.agg, Agg::Percentile(_)) { 0.0101 } else { 1e-8 };
+                for (hour, sample) in hours.iter().zip(samples) {
+                    // What is no number is printed as none.
+                    let [hour, sample] =
+                        [hour, sample].map(|number| number.as_f64().filter(|number| number.is_finite()));
+                    let is_near = match (hour, sample) {
+                        (Some(hour), Some(sample)) => (hour - sample).abs() <= within * sample.abs().max(1e-9),
+                        (hour, sample) => hour == sample,
+                    };
+                    assert!(is_near, "{question}: {} {:?}: {hour:?}, by samples {sample:?}", field.name, field.agg);
+                }
+            }
+        }
+    }
+}
+
 /// A poll of target 0 that sees both things.
 fn steady(passed_ms: i64) -> Step {
     let seen = Seen {
@@ -496,9 +536,11 @@ fn once_samples_are_gone_hours_answer_and_samples_say_so() {
     let answer = ask(&told.sqlite, "fields=cpu_seconds_total&host=h0", start_ms, end_ms, late_ms);
     assert!(answer.contains(r#""step_seconds":3600"#) && answer.contains(r#""resolution":"1h""#), "{answer}");
     assert!(answer.contains(r#""cpu_seconds_total":[2,2]"#), "{answer}");
-    let asked = ask(&told.sqlite, "step=5m&fields=cpu_seconds_total", start_ms, end_ms, late_ms);
-    assert!(asked.contains(r#""resolution":"samples""#) && asked.contains(r#""series":[]"#), "{asked}");
     let pairs = [("start", start_ms), ("end", end_ms)].map(|(name, ms)| (name.to_owned(), ms.to_string()));
+    let fine = [&pairs[..], &[("step".to_owned(), "5m".to_owned())]].concat();
+    let fine = RangeRequest::parse(&KIND, &fine, Timestamp::from_ms(late_ms), INTERVAL_MS).unwrap();
+    let answer = answer::range(&told.sqlite, &fine, &Stop::never());
+    assert!(matches!(answer, Err(AnswerError::HoursOnly { .. })), "{answer:?}");
     let request = SamplesRequest::parse(&KIND, &pairs, Timestamp::from_ms(late_ms)).unwrap();
     assert!(matches!(answer::check_samples(&told.sqlite, &request), Err(AnswerError::Gone { .. })));
     // Until rollups are too old as well.
@@ -533,6 +575,14 @@ proptest! {
         shift_ms in prop_oneof![Just(0), 0..DAY_MS],
     ) {
         check_invisible(&steps, shift_ms);
+    }
+
+    #[test]
+    fn hours_say_what_samples_say(
+        steps in proptest::collection::vec(step(), 5..160),
+        shift_ms in prop_oneof![Just(0), 0..DAY_MS],
+    ) {
+        check_hours_as_samples(&steps, shift_ms);
     }
 
     #[test]
