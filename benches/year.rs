@@ -3,7 +3,7 @@
 //! `cargo bench --bench year -- [days] [hosts] [containers a host] [interval in seconds] [dead containers]`. The fleet is
 //! put straight into blocks; its last hour is recorded poll by poll. Times are the best of five and include no HTTP,
 //! except for the start, which is that of the program itself until it says that it is ready. With `YEAR_FILE=path` the
-//! file is kept there, and taken as it is where it is there already.
+//! file is kept there, and taken as it is where it is there already; with the word `charts` only they are drawn.
 
 #![expect(
     clippy::unwrap_used,
@@ -147,6 +147,9 @@ fn main() {
         steps += 1;
     }
     println!("upkeep   {steps} steps in {:.1} s (rollups, where there are any)", (now_ms() - begun) as f64 / 1000.0);
+    if std::env::args().any(|argument| argument == "charts") {
+        return charts(&store, container, start, end);
+    }
     let stats = store.stats(&mut |_| ControlFlow::Continue(())).unwrap();
     let values: u64 =
         stats.kinds.iter().map(|kind| kind.journal.values + kind.small_blocks.values + kind.merged_blocks.values).sum();

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use thiserror::Error;
 
@@ -35,7 +36,6 @@ mod tests;
 pub use diff::diff;
 pub use explain::explain;
 pub use hour_reading::HourReading;
-use hours::HourPass;
 pub use planning::{capacity, headroom};
 pub use reading::{Entities, Reading, Readings};
 pub use samples::{SamplesEnd, check_samples, samples};
@@ -53,6 +53,8 @@ const STRETCH_REACH_MS: i64 = 86_400_000;
 /// How near a range an entity must have been seen for the gaps of its target to matter: who asks about an outage
 /// asks within a day of it.
 const TARGETS_REACH_MS: i64 = 86_400_000;
+/// Pages that are listed before they are asked for.
+const PAGES_AHEAD: usize = 2;
 /// Bytes that an entity's numbers of one bucket and field take while they are gathered.
 const SLOT_BYTES: usize = 128;
 
@@ -178,6 +180,10 @@ impl RangeReader<'_> {
         mut note: impl FnMut(SeriesKey, &EntityRecord),
     ) -> Result<(), AnswerError> {
         let mut together = self.together(evaluation);
+        let only = self.request.filter.only_identity(self.request.kind);
+        if evaluation.is_by_hours() && only.is_none() {
+            return self.fold_pages(evaluation, &mut together, &mut note);
+        }
         let mut batch = Vec::new();
         for_each_entity(self.store, self.request.kind, &self.request.filter, self.reach(), None, |entity| {
             batch.push(entity.clone());
@@ -187,6 +193,31 @@ impl RangeReader<'_> {
             Ok(ControlFlow::Continue(()))
         })?;
         self.fold(evaluation, batch, &mut together, &mut note)
+    }
+
+    /// Folds page after page of entities, while another thread lists the next: both take about as long.
+    fn fold_pages(
+        &mut self,
+        evaluation: &mut Evaluation<'_>,
+        together: &mut Together,
+        note: &mut impl FnMut(SeriesKey, &EntityRecord),
+    ) -> Result<(), AnswerError> {
+        let (store, kind) = (self.store, self.request.kind);
+        let mut entities = Entities::after(kind, self.reach(), None).with(self.request.filter.keys(kind));
+        std::thread::scope(|scope| {
+            let (give, pages) = sync_channel(PAGES_AHEAD);
+            scope.spawn(move || {
+                loop {
+                    let page = entities.next_page(store);
+                    let is_over = page.as_ref().map_or(true, Vec::is_empty);
+                    // Nobody takes it once an answer has failed.
+                    if give.send(page).is_err() || is_over {
+                        break;
+                    }
+                }
+            });
+            pages.into_iter().try_for_each(|page| self.fold(evaluation, page?, together, note))
+        })
     }
 
     fn fold_those(
@@ -250,21 +281,6 @@ impl RangeReader<'_> {
         }
         self.note_work(readings.work());
         end_all(evaluation, members, note)
-    }
-
-    fn fold_by_hours(&mut self, evaluation: &Evaluation<'_>, members: &mut [Member]) -> Result<(), AnswerError> {
-        let needs = evaluation.hour_needs();
-        let roller = needs.roller(self.request.kind);
-        // What hours do not hold is made from samples for as long as there are any.
-        let rolled_until = self.kept_from.or(Some(Timestamp::MIN)).filter(|_| !self.request.are_fields_held());
-        for (entity, passes, seen) in members {
-            for pass in passes {
-                let seen = seen.as_deref();
-                let mut this = HourPass { entity, pass, seen, needs: &needs, roller: &roller, rolled_until };
-                self.fold_hours(evaluation, &mut this)?;
-            }
-        }
-        Ok(())
     }
 
     fn note_work(&mut self, work: Work) {

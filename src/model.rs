@@ -16,7 +16,7 @@ pub mod value;
 
 pub use entity::{Attributes, EntityRecord, Identity, Version};
 pub use event::{Event, Severity};
-pub use hours::{HOUR_MS, HourCell, HourRow, Hours, Pick, Presence, Stay, Total};
+pub use hours::{HOUR_MS, HourCell, HourRow, Hours, Pick, Presence, Stay, Total, Wanted};
 pub use kind::{Attribute, AttributeType, Class, Column, Derived, Formula, Key, Kind, Repr};
 pub use poll::{Outcome, Poll, PollChain, PollLink, PollRecord, RECORDER_SOURCE, TargetName};
 pub use run::{ColumnValues, Run};

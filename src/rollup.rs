@@ -11,6 +11,7 @@ use crate::model::{
 };
 use crate::rate::{self, Mark, Stretch};
 
+pub mod days;
 mod fields;
 mod predict;
 #[cfg(test)]

@@ -323,11 +323,11 @@ impl Store {
         }
     }
 
-    /// One entity's hours in a range, as far as they are rolled up, in the order of time. Between and around what is
-    /// given samples tell, and where both are there they tell the same.
-    pub fn hours(&self, fetch: &HoursFetch<'_>) -> Result<Vec<Rolled>, StoreError> {
+    /// Some entities' hours in a range, as far as they are rolled up: of each, in their order, in the order of time. Between
+    /// and around what is given samples tell, and where both are there they tell the same.
+    pub fn hours(&self, fetch: &HoursFetch<'_>) -> Result<Vec<Vec<Rolled>>, StoreError> {
         match self {
-            Store::Memory(_) => Ok(Vec::new()),
+            Store::Memory(_) => Ok(vec![Vec::new(); fetch.identities.len()]),
             Store::Sqlite(store) => store.hours(fetch),
         }
     }

@@ -4,7 +4,7 @@
 
 use super::hours::PIECE_MS;
 use super::{AnswerError, Reading, Stop};
-use crate::model::{EntityRecord, Hours, Kind, TimeRange};
+use crate::model::{EntityRecord, Hours, Kind, TimeRange, Wanted};
 use crate::rollup::Roller;
 use crate::store::{HoursFetch, Store};
 
@@ -42,7 +42,16 @@ impl HourReading {
         stop.check()?;
         let roller = Roller::new(self.kind, fields, with_bins);
         let identity = &entity.identity;
-        let fetch = HoursFetch { kind: self.kind, identity, range: piece, fields, with_bins, with_stays: false };
+        let wanted = if with_bins { Wanted::ALL } else { Wanted::NO_BINS };
+        let fetch = HoursFetch {
+            kind: self.kind,
+            identities: &[identity],
+            range: piece,
+            fields,
+            wanted,
+            by_days: false,
+            with_stays: false,
+        };
         let mut whole = Hours::default();
         let mut from = piece.start();
         let from_samples = |from, until, whole: &mut Hours| -> Result<(), AnswerError> {
@@ -53,7 +62,7 @@ impl HourReading {
             }
             Ok(())
         };
-        for rolled in store.hours(&fetch)? {
+        for rolled in store.hours(&fetch)?.into_iter().flatten() {
             from_samples(from, rolled.range.start(), &mut whole)?;
             from = rolled.range.end();
             whole.append(rolled.hours);

@@ -44,12 +44,21 @@ impl Entities {
 
     /// The next one.
     pub fn next(&mut self, store: &Store) -> Result<Option<EntityRecord>, AnswerError> {
-        if self.page.is_empty() && !self.is_last_page {
-            self.page = store.entities_with(&self.query, &self.keys)?.into();
-            self.is_last_page = self.page.len() < self.query.limit;
-            self.query.after = self.page.back().map(|entity| entity.identity.clone());
+        if self.page.is_empty() {
+            self.page = self.next_page(store)?.into();
         }
         Ok(self.page.pop_front())
+    }
+
+    /// The next few; none at the end.
+    pub(super) fn next_page(&mut self, store: &Store) -> Result<Vec<EntityRecord>, AnswerError> {
+        if self.is_last_page {
+            return Ok(Vec::new());
+        }
+        let page = store.entities_with(&self.query, &self.keys)?;
+        self.is_last_page = page.len() < self.query.limit;
+        self.query.after = page.last().map(|entity| entity.identity.clone());
+        Ok(page)
     }
 }
 

@@ -88,6 +88,28 @@ pub struct HourCell {
     pub bins: Vec<(i32, u32)>,
 }
 
+/// What is wanted of cells besides counts, sums and covered times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// The smallest and the largest value.
+    pub extremes: bool,
+    /// The newest value.
+    pub last: bool,
+    /// Counts of values by their bin.
+    pub bins: bool,
+}
+
+impl Wanted {
+    /// All there is.
+    pub const ALL: Wanted = Wanted { extremes: true, last: true, bins: true };
+    /// Nothing else.
+    pub const SUMS: Wanted = Wanted { extremes: false, last: false, bins: false };
+    /// The newest value.
+    pub const LAST: Wanted = Wanted { last: true, ..Wanted::SUMS };
+    /// All but bins, which are most of the bytes.
+    pub const NO_BINS: Wanted = Wanted { bins: false, ..Wanted::ALL };
+}
+
 /// What holds for all cells of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HourRow {

@@ -6,8 +6,9 @@
 //! Must not know: the store, how answers are printed.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::model::{Attribute, Attributes, EntityRecord, Kind, Run, TimeRange, Timestamp};
+use crate::model::{Attribute, Attributes, EntityRecord, Kind, Run, TargetName, TimeRange, Timestamp};
 use crate::rate::{self, Mark, Stretch};
 
 use super::filter::label_value;
@@ -63,6 +64,8 @@ pub struct Evaluation<'a> {
     group_of: HashMap<SeriesKey, usize>,
     series: Vec<(SeriesKey, Series)>,
     percentile_values: usize,
+    /// For each target and bucket, how long it was seen.
+    seen_ms: HashMap<TargetName, Arc<[i64]>>,
 }
 
 /// How the samples of one entity belong to a series, and what they gave so far.
@@ -121,6 +124,7 @@ impl<'a> Evaluation<'a> {
             group_of: HashMap::new(),
             series: Vec::new(),
             percentile_values: 0,
+            seen_ms: HashMap::new(),
         }
     }
 
@@ -306,8 +310,20 @@ impl<'a> Evaluation<'a> {
                 index
             }
         };
+        let seen_ms = match self.seen_ms.get(&entity.target) {
+            Some(seen_ms) => Arc::clone(seen_ms),
+            None => {
+                let ranges = self.edges.windows(2).map(|edges| match edges {
+                    [start, end] => TimeRange::new(*start, *end).map_or(0, |range| seen.covered_ms(range)),
+                    _ => 0,
+                });
+                let seen_ms: Arc<[i64]> = ranges.collect();
+                self.seen_ms.insert(entity.target.clone(), Arc::clone(&seen_ms));
+                seen_ms
+            }
+        };
         if let Some(group) = self.groups.get_mut(index) {
-            group.join(&self.fields, self.request.across, self.edges, &entity.target, taken, seen);
+            group.join(&self.fields, self.request.across, self.edges, &entity.target, taken, seen, &seen_ms);
         }
         Ok(())
     }

@@ -277,6 +277,14 @@ impl Operand {
         Number::derived(quotient.and_then(Quotient::value))
     }
 
+    /// The decimals of its whole numbers, where these are summed.
+    pub(crate) fn sum_decimals(&self) -> u8 {
+        match self {
+            Operand::Remainder { of, .. } => of.column.decimals(),
+            _ => self.decimals().unwrap_or(0),
+        }
+    }
+
     /// The decimals of a whole-number column or attribute; None for floats and derived columns.
     pub(crate) fn decimals(&self) -> Option<u8> {
         match self {

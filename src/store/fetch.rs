@@ -2,7 +2,7 @@
 //!
 //! Must not know: how samples are kept.
 
-use crate::model::{Hours, Identity, Kind, PollChain, Run, TimeRange};
+use crate::model::{Hours, Identity, Kind, PollChain, Run, TimeRange, Wanted};
 
 /// What to read of one entity.
 #[derive(Debug, Clone)]
@@ -70,19 +70,22 @@ impl Work {
     }
 }
 
-/// What to read of one entity's rolled-up hours.
+/// What to read of some entities' rolled-up hours.
 #[derive(Debug, Clone)]
 pub struct HoursFetch<'a> {
-    /// Its kind.
+    /// Their kind.
     pub kind: &'static Kind,
-    /// Which one.
-    pub identity: &'a Identity,
+    /// Which ones.
+    pub identities: &'a [&'a Identity],
     /// The time asked for: whole hours.
     pub range: TimeRange,
     /// Fields by their place ([`crate::rollup::fields_count`]), in the order wanted.
     pub fields: &'a [usize],
-    /// Whether counts of values by their bin are wanted.
-    pub with_bins: bool,
+    /// What of their cells.
+    pub wanted: Wanted,
+    /// Whether a row may be a whole day (UTC) instead of its hours, where these sums say the same: nothing else may be
+    /// wanted of them.
+    pub by_days: bool,
     /// Whether the stays up to the first sample after the range are wanted.
     pub with_stays: bool,
 }
@@ -94,6 +97,8 @@ pub struct Rolled {
     pub range: TimeRange,
     /// All there is of it.
     pub hours: Hours,
+    /// Whether it ends where the range asked for does, and no sample of the entity comes after that.
+    pub is_last: bool,
 }
 
 /// A target's ticks as chains, as far as they are there as such.

@@ -229,7 +229,7 @@ impl Sqlite {
     }
 
     /// See [`super::Store::hours`].
-    pub fn hours(&self, fetch: &HoursFetch<'_>) -> Result<Vec<Rolled>, StoreError> {
+    pub fn hours(&self, fetch: &HoursFetch<'_>) -> Result<Vec<Vec<Rolled>>, StoreError> {
         self.reading("read rolled-up hours", |connection| rollup::hours(connection, fetch))
     }
 

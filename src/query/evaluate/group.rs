@@ -4,6 +4,12 @@
 //! and was not seen, A the part in which it did not exist. A member's rate runs over T − U; its mean of a gauge
 //! counts with (T − U − A) / (T − U). So not existing counts as nothing, not seen does not, and an
 //! instance that replaced another is not counted double.
+//!
+//! A member is looked at bucket by bucket only where it was there. The many buckets of a year before and after it are
+//! counted together, for each target.
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use crate::model::{Sketch, TargetName, TimeRange, Timestamp};
 use crate::query::cell::Number;
@@ -23,8 +29,17 @@ pub(super) struct Group {
     /// In place of values, where hours tell.
     sketches: Vec<Option<Sketch>>,
     has_any: Vec<bool>,
-    targets: Vec<TargetName>,
-    seen_ms: Vec<i64>,
+    targets: Vec<Target>,
+}
+
+/// A target of a group's members.
+#[derive(Debug)]
+struct Target {
+    name: TargetName,
+    /// For each bucket, how long it was seen.
+    seen_ms: Arc<[i64]>,
+    /// How many members more are away all of a bucket than of the one before.
+    away: Vec<i64>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,11 +50,11 @@ struct Slot {
     below: f64,
     pick: Number,
     /// Members with a value.
-    given: u32,
+    given: i64,
     /// Members that were not there all the bucket long, while their target was seen.
-    gone: u32,
+    gone: i64,
     /// Members that were there without a value, or whose target was not seen.
-    unknown: u32,
+    unknown: i64,
 }
 
 /// How long a member was there in a bucket.
@@ -61,11 +76,10 @@ impl Group {
             sketches: vec![None; fields.saturating_mul(buckets)],
             has_any: vec![false; fields],
             targets: Vec::new(),
-            seen_ms: vec![0; buckets],
         }
     }
 
-    /// Adds what one entity gave.
+    /// Adds what one entity gave. `seen_ms`: for each bucket, how long its target was seen.
     pub(super) fn join(
         &mut self,
         fields: &[Field],
@@ -74,23 +88,37 @@ impl Group {
         target: &TargetName,
         member: &Member,
         seen: &Seen,
+        seen_ms: &Arc<[i64]>,
     ) {
-        let is_new_target = !self.targets.contains(target);
-        if is_new_target {
-            self.targets.push(target.clone());
+        let place = self.targets.iter().position(|known| known.name == *target).unwrap_or_else(|| {
+            let away = vec![0; self.buckets + 1];
+            self.targets.push(Target { name: target.clone(), seen_ms: Arc::clone(seen_ms), away });
+            self.targets.len() - 1
+        });
+        let (near, away) = split(edges, self.buckets, member);
+        let mut count = |bucket: usize, more: i64| {
+            let target = self.targets.get_mut(place);
+            target.and_then(|target| target.away.get_mut(bucket)).into_iter().for_each(|count| *count += more);
+        };
+        for part in away {
+            count(part.start, 1);
+            count(part.end, -1);
         }
-        let presence = presence(edges, self.buckets, member, seen);
-        for (bucket, total) in self.seen_ms.iter_mut().enumerate() {
-            if is_new_target {
-                *total += bucket_range(edges, bucket).map_or(0, |range| seen.covered_ms(range));
-            }
-        }
+        let presence: Vec<(usize, Presence)> = near
+            .into_iter()
+            .flatten()
+            .map(|bucket| {
+                let seen_ms = seen_ms.get(bucket).copied().unwrap_or(0);
+                (bucket, presence(edges, bucket, seen_ms, member, seen))
+            })
+            .collect();
         for (index, field) in fields.iter().enumerate() {
             let combine = combine(field, across);
             if let Some(has_any) = self.has_any.get_mut(index) {
                 *has_any |= member.has_any(index);
             }
-            for (bucket, presence) in presence.iter().enumerate() {
+            for (bucket, presence) in &presence {
+                let bucket = *bucket;
                 let place = index * self.buckets + bucket;
                 if combine == Combine::Pool {
                     if let Some(values) = self.values.get_mut(place) {
@@ -110,12 +138,11 @@ impl Group {
     #[expect(clippy::cast_precision_loss, reason = "a part of 0 to 1")]
     pub(super) fn coverage(&self, edges: &[Timestamp]) -> Vec<f64> {
         let targets = self.targets.len().max(1) as f64;
-        self.seen_ms
-            .iter()
-            .enumerate()
-            .map(|(bucket, seen_ms)| {
+        (0..self.buckets)
+            .map(|bucket| {
+                let seen_ms: i64 = self.targets.iter().filter_map(|target| target.seen_ms.get(bucket)).sum();
                 let ms = bucket_range(edges, bucket).map_or(0, TimeRange::ms);
-                if ms == 0 { 0.0 } else { *seen_ms as f64 / (ms as f64 * targets) }
+                if ms == 0 { 0.0 } else { seen_ms as f64 / (ms as f64 * targets) }
             })
             .collect()
     }
@@ -123,6 +150,7 @@ impl Group {
     /// The group's numbers, for each field and bucket.
     pub(super) fn finish(mut self, fields: &[Field], across: Option<Across>) -> Vec<Vec<Number>> {
         let mut numbers = Vec::with_capacity(fields.len());
+        let away = self.away();
         for (index, field) in fields.iter().enumerate() {
             let combine = combine(field, across);
             let had_any = self.has_any.get(index).copied().unwrap_or(false);
@@ -138,12 +166,33 @@ impl Group {
                             None => values.and_then(|values| percentile(values, f64::from(percent))),
                         })
                     }
-                    _ => self.slots.get(place).map_or(Number::Null, |slot| slot.number(combine, had_any)),
+                    _ => match (self.slots.get_mut(place), away.get(bucket)) {
+                        (Some(slot), Some((gone, unknown))) => {
+                            slot.gone += gone;
+                            slot.unknown += unknown;
+                            slot.number(combine, had_any)
+                        }
+                        _ => Number::Null,
+                    },
                 });
             }
             numbers.push(of_field);
         }
         numbers
+    }
+
+    /// Of the members that were away all of a bucket, how many were gone while their target was seen, and how many nobody
+    /// can tell of; for each bucket.
+    fn away(&self) -> Vec<(i64, i64)> {
+        let mut away = vec![(0, 0); self.buckets];
+        for target in &self.targets {
+            let mut members = 0;
+            for (((gone, unknown), more), seen_ms) in away.iter_mut().zip(&target.away).zip(target.seen_ms.iter()) {
+                members += more;
+                *(if *seen_ms > 0 { gone } else { unknown }) += members;
+            }
+        }
+        away
     }
 }
 
@@ -174,7 +223,7 @@ impl Slot {
                 return;
             }
             Combine::SumOfMeans if field.operand.is_of_stretch() && !field.operand.is_ratio() => {
-                self.above += gathered.above / seconds(presence.seen_ms);
+                self.above += gathered.quotient(field).above / seconds(presence.seen_ms);
             }
             Combine::SumOfMeans => {
                 let part = presence.there_ms as f64 / presence.seen_ms as f64;
@@ -188,8 +237,9 @@ impl Slot {
                     }
                     _ => 1.0,
                 };
-                self.above += gathered.above * weight;
-                self.below += gathered.below * weight;
+                let Quotient { above, below } = gathered.quotient(field);
+                self.above += above * weight;
+                self.below += below * weight;
             }
             Combine::Mean => {
                 let weight = presence.there_ms.max(1) as f64;
@@ -233,34 +283,46 @@ impl Slot {
     }
 }
 
-/// How long a member was there, bucket by bucket.
-fn presence(edges: &[Timestamp], buckets: usize, member: &Member, seen: &Seen) -> Vec<Presence> {
-    let mut presence: Vec<Presence> = (0..buckets)
-        .map(|bucket| {
-            let covered_ms = bucket_range(edges, bucket).map_or(0, |range| seen.covered_ms(range));
-            Presence { seen_ms: covered_ms, there_ms: covered_ms, gone_at_end: false }
-        })
-        .collect();
-    let mut take_off = |spans: &[TimeRange], gone: bool| {
-        for span in spans {
-            let first = edges.partition_point(|edge| *edge <= span.start()).saturating_sub(1);
-            for (bucket, presence) in presence.iter_mut().enumerate().skip(first) {
-                let Some(range) = bucket_range(edges, bucket).filter(|range| range.start() < span.end()) else {
-                    break;
-                };
-                let Some(part) = range.intersect(*span) else { continue };
-                let ms = seen.covered_ms(part);
-                presence.there_ms -= ms;
-                if gone {
-                    let until = seen.covered_until(range);
-                    presence.gone_at_end |= until.is_some_and(|until| part.start() < until && part.end() >= until);
-                } else {
-                    presence.seen_ms -= ms;
-                }
+/// The buckets that a member must be looked at in, one by one, and those that it was away all of and gave nothing in.
+fn split(edges: &[Timestamp], buckets: usize, member: &Member) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
+    let window = member.window();
+    let (mut near, mut away) = (Vec::new(), Vec::new());
+    let mut from = 0;
+    for span in &member.absent {
+        let first = edges.partition_point(|edge| *edge < span.start()).max(from);
+        let end = edges.partition_point(|edge| *edge <= span.end()).saturating_sub(1).min(buckets);
+        for part in [first..end.min(window.start), first.max(window.end)..end] {
+            if !part.is_empty() {
+                near.push(from..part.start);
+                from = part.end;
+                away.push(part);
             }
         }
-    };
-    take_off(&member.absent, true);
-    take_off(&member.unseen, false);
+    }
+    near.push(from..buckets);
+    (near, away)
+}
+
+/// How long a member was there in a bucket in which its target was seen for so long.
+fn presence(edges: &[Timestamp], bucket: usize, seen_ms: i64, member: &Member, seen: &Seen) -> Presence {
+    let mut presence = Presence { seen_ms, there_ms: seen_ms, gone_at_end: false };
+    let Some(range) = bucket_range(edges, bucket) else { return presence };
+    for part in parts(&member.absent, range) {
+        presence.there_ms -= seen.covered_ms(part);
+        let until = seen.covered_until(range);
+        presence.gone_at_end |= until.is_some_and(|until| part.start() < until && part.end() >= until);
+    }
+    for part in parts(&member.unseen, range) {
+        let ms = seen.covered_ms(part);
+        presence.there_ms -= ms;
+        presence.seen_ms -= ms;
+    }
     presence
+}
+
+/// The parts of some times, in their order, that lie in a range.
+fn parts(spans: &[TimeRange], range: TimeRange) -> impl Iterator<Item = TimeRange> {
+    let first = spans.partition_point(|span| span.end() <= range.start());
+    let near = spans.iter().skip(first).take_while(move |span| span.start() < range.end());
+    near.filter_map(move |span| span.intersect(range))
 }

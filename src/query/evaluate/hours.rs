@@ -2,12 +2,12 @@
 //!
 //! Must not know: whether hours were kept or are made from samples just now; the store.
 
-use crate::model::{Attributes, EntityRecord, HourCell, Hours, Kind, Presence, Run, Timestamp};
+use crate::model::{Attributes, EntityRecord, HOUR_MS, HourCell, Hours, Kind, Presence, Run, Timestamp, Wanted};
 use crate::query::cell::Number;
 use crate::query::operand::{ColumnSet, Operand};
 use crate::query::request::{Agg, Resolution};
 use crate::query::seen::Seen;
-use crate::rollup::{Roller, field_named};
+use crate::rollup::{Roller, days, field_named};
 
 use super::{Evaluation, Field, Pass, VersionCursor, member};
 
@@ -18,8 +18,10 @@ pub struct HourNeeds {
     pub fields: Vec<usize>,
     /// For each field of the evaluation its place among them; nothing for number attributes.
     places: Vec<Option<usize>>,
-    /// Whether counts of values by bin are needed.
-    pub with_bins: bool,
+    /// What of their cells.
+    pub wanted: Wanted,
+    /// Whether days (UTC) do as well as hours.
+    pub by_days: bool,
     /// Whether it matters when the entity was there.
     pub with_stays: bool,
 }
@@ -27,7 +29,7 @@ pub struct HourNeeds {
 impl HourNeeds {
     /// What makes such hours from samples.
     pub fn roller(&self, kind: &'static Kind) -> Roller {
-        Roller::new(kind, &self.fields, self.with_bins)
+        Roller::new(kind, &self.fields, self.wanted.bins)
     }
 }
 
@@ -64,9 +66,26 @@ impl Evaluation<'_> {
                 fields.len() - 1
             }))
         });
-        let places = places.collect();
-        let with_bins = self.fields.iter().any(|field| matches!(field.agg, Agg::Percentile(_)));
-        HourNeeds { fields, places, with_bins, with_stays: self.request.group_by.is_some() }
+        let places: Vec<Option<usize>> = places.collect();
+        let is_any = |is: fn(Agg) -> bool| self.fields.iter().any(|field| is(field.agg));
+        let bins = is_any(|agg| matches!(agg, Agg::Percentile(_)));
+        let wanted = Wanted {
+            // A percentile lies between them.
+            extremes: bins || is_any(|agg| matches!(agg, Agg::Min | Agg::Max)),
+            last: is_any(|agg| agg == Agg::Last),
+            bins,
+        };
+        let are_sums = places.iter().all(Option::is_some)
+            && self.fields.iter().all(|field| matches!(field.agg, Agg::Avg | Agg::Increase | Agg::Count))
+            && fields.iter().all(|field| days::are_held(self.request.kind, *field));
+        let by_days = are_sums && self.buckets_hold_days();
+        HourNeeds { fields, places, wanted, by_days, with_stays: self.request.group_by.is_some() }
+    }
+
+    /// Whether every edge between two buckets is one between two days (UTC).
+    fn buckets_hold_days(&self) -> bool {
+        let inner = self.edges.len().saturating_sub(2);
+        self.edges.iter().skip(1).take(inner).all(|edge| edge.ms().rem_euclid(24 * HOUR_MS) == 0)
     }
 
     /// Takes hours of a pass. They come in time order and do not overlap.

@@ -1,4 +1,9 @@
 //! One entity's accumulators: a slot a field and bucket, and the times it was not there or not seen.
+//!
+//! There are slots for the buckets from the first to the last in which it gave something: of a year most entities have
+//! a few days.
+
+use std::ops::Range;
 
 use std::cmp::Ordering;
 
@@ -17,12 +22,23 @@ pub(super) use hours::of_hour;
 /// What one entity gave, so far.
 #[derive(Debug)]
 pub(super) struct Member {
+    fields: usize,
     buckets: usize,
     /// Whether any field takes something from stretches.
     has_stretches: bool,
+    /// Whether any field is an exact percentile.
+    has_values: bool,
+    /// Whether any field is a percentile of sketches.
+    has_sketches: bool,
+    /// The bucket of the first slots.
+    first: usize,
+    /// Of each bucket the slots of all fields.
     slots: Vec<Slot>,
-    values: Vec<Vec<Vec<f64>>>,
-    sketches: Vec<Vec<Sketch>>,
+    /// As slots, where there are any.
+    values: Vec<Vec<f64>>,
+    /// As slots, where there are any.
+    sketches: Vec<Sketch>,
+    /// Of each bucket.
     covered_ms: Vec<i64>,
     /// Times in which it did not exist (or was in another group).
     pub(super) absent: Vec<TimeRange>,
@@ -41,8 +57,10 @@ pub(super) struct Member {
 pub(super) struct Slot {
     /// Samples or stretches with a value.
     pub(super) count: u32,
-    /// Σ of whole numbers, in native units.
+    /// Σ of whole numbers, in native units; of quotients that hours tell, Σ above the line.
     exact: i128,
+    /// Of quotients that hours tell, Σ below the line.
+    exact_below: i128,
     /// Σ of floats; of ratios of gauges, Σ of the quotients.
     float: f64,
     /// Σ above and below the line, of quotients.
@@ -54,21 +72,21 @@ pub(super) struct Slot {
 
 impl Member {
     pub(super) fn new(fields: &[Field], buckets: usize) -> Self {
-        let is_percentile = |field: &Field| matches!(field.agg, Agg::Percentile(_));
-        let values = fields
-            .iter()
-            .map(|field| if is_percentile(field) && !field.by_sketch { vec![Vec::new(); buckets] } else { Vec::new() });
-        let sketches = fields.iter().map(|field| {
-            if is_percentile(field) && field.by_sketch { vec![Sketch::default(); buckets] } else { Vec::new() }
-        });
-        let has_stretches = fields.iter().any(|field| field.agg == Agg::Increase || field.operand.is_of_stretch());
+        let has_percentile = |by_sketch: bool| {
+            let is_one = |field: &Field| matches!(field.agg, Agg::Percentile(_)) && field.by_sketch == by_sketch;
+            fields.iter().any(is_one)
+        };
         Member {
+            fields: fields.len(),
             buckets,
-            has_stretches,
-            slots: vec![Slot::default(); fields.len().saturating_mul(buckets)],
-            values: values.collect(),
-            sketches: sketches.collect(),
-            covered_ms: vec![0; buckets],
+            has_stretches: fields.iter().any(|field| field.agg == Agg::Increase || field.operand.is_of_stretch()),
+            has_values: has_percentile(false),
+            has_sketches: has_percentile(true),
+            first: 0,
+            slots: Vec::new(),
+            values: Vec::new(),
+            sketches: Vec::new(),
+            covered_ms: Vec::new(),
             absent: Vec::new(),
             unseen: Vec::new(),
             last_sample: None,
@@ -84,24 +102,65 @@ impl Member {
     }
 
     pub(super) fn percentile_values(&self) -> usize {
-        self.values.iter().flatten().map(Vec::len).sum()
+        self.values.iter().map(Vec::len).sum()
+    }
+
+    /// The buckets that have slots.
+    pub(super) fn window(&self) -> Range<usize> {
+        self.first..self.first + self.covered_ms.len()
+    }
+
+    /// Makes slots for a bucket, and for those between it and others.
+    fn reach(&mut self, bucket: usize) {
+        let window = self.window();
+        if window.contains(&bucket) || bucket >= self.buckets {
+            return;
+        }
+        let (before, length) = match window.is_empty() {
+            true => (0, 1),
+            false => (window.start.saturating_sub(bucket), window.end.max(bucket + 1) - window.start.min(bucket)),
+        };
+        self.first = if window.is_empty() { bucket } else { window.start.min(bucket) };
+        spread(&mut self.covered_ms, before, length);
+        let (before, length) = (before * self.fields, length * self.fields);
+        spread(&mut self.slots, before, length);
+        if self.has_values {
+            spread(&mut self.values, before, length);
+        }
+        if self.has_sketches {
+            spread(&mut self.sketches, before, length);
+        }
+    }
+
+    /// Where a field's slot of a bucket is, if there is one.
+    fn place(&self, field: usize, bucket: usize) -> Option<usize> {
+        let from_first = bucket.checked_sub(self.first).filter(|place| *place < self.covered_ms.len())?;
+        Some(from_first * self.fields + field)
     }
 
     pub(super) fn slot(&self, field: usize, bucket: usize) -> Slot {
-        self.slots.get(field * self.buckets + bucket).copied().unwrap_or_default()
+        self.place(field, bucket).and_then(|place| self.slots.get(place)).copied().unwrap_or_default()
     }
 
     pub(super) fn values(&self, field: usize, bucket: usize) -> &[f64] {
-        self.values.get(field).and_then(|buckets| buckets.get(bucket)).map_or(&[], Vec::as_slice)
+        self.place(field, bucket).and_then(|place| self.values.get(place)).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn sketch(&self, field: usize, bucket: usize) -> Option<&Sketch> {
-        self.sketches.get(field).and_then(|buckets| buckets.get(bucket))
+        self.place(field, bucket).and_then(|place| self.sketches.get(place))
     }
 
     /// Whether the field has a value anywhere in the range.
     pub(super) fn has_any(&self, field: usize) -> bool {
-        (0..self.buckets).any(|bucket| self.slot(field, bucket).count > 0)
+        self.slots.iter().skip(field).step_by(self.fields.max(1)).any(|slot| slot.count > 0)
+    }
+
+    /// Notes that so much of a bucket lies in stretches with a rate.
+    fn cover(&mut self, bucket: usize, ms: i64) {
+        let place = bucket.checked_sub(self.first);
+        if let Some(covered) = place.and_then(|place| self.covered_ms.get_mut(place)) {
+            *covered += ms;
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "one stretch, seen from one bucket; nothing here outlives the call")]
@@ -116,14 +175,14 @@ impl Member {
         cut: TimeRange,
     ) {
         self.last_stretch = self.last_stretch.max(Some(stretch.to));
-        if let Some(covered) = self.covered_ms.get_mut(bucket) {
-            *covered += stretch.covered_ms(cut);
-        }
+        self.reach(bucket);
+        self.cover(bucket, stretch.covered_ms(cut));
         if !self.has_stretches {
             return;
         }
         for (index, field) in fields.iter().enumerate() {
-            let Some(slot) = self.slots.get_mut(index * self.buckets + bucket) else { continue };
+            let Some(place) = self.place(index, bucket) else { continue };
+            let Some(slot) = self.slots.get_mut(place) else { continue };
             match (&field.operand, field.agg) {
                 (Operand::Counter(place), Agg::Increase) => match place.share(run, next, stretch, cut) {
                     Some(Grown::Int(amount)) => {
@@ -148,7 +207,7 @@ impl Member {
                     if let Some((quotient, value)) = whole.and_then(|quotient| Some((quotient, quotient.value()?))) {
                         slot.note(agg, Number::Derived(value));
                         slot.note_quotient(agg, quotient);
-                        note_value(&mut self.values, index, bucket, value);
+                        note_value(field, &mut self.values, place, value);
                     }
                 }
                 _ => {}
@@ -166,20 +225,19 @@ impl Member {
         at: Timestamp,
     ) {
         self.last_sample = self.last_sample.max(Some(at));
+        self.reach(bucket);
         for (position, field) in fields.iter().enumerate() {
             if field.operand.is_of_stretch() || field.agg == Agg::Increase {
                 continue;
             }
             let number = field.operand.at_sample(run, index, attributes);
-            let (Some(value), Some(slot)) = (number.as_f64(), self.slots.get_mut(position * self.buckets + bucket))
-            else {
-                continue;
-            };
+            let (Some(value), Some(place)) = (number.as_f64(), self.place(position, bucket)) else { continue };
+            let Some(slot) = self.slots.get_mut(place) else { continue };
             slot.note(field.agg, number);
             if let Some(quotient) = field.operand.quotient_at_sample(run, index) {
                 slot.note_quotient(field.agg, quotient);
             }
-            note_value(&mut self.values, position, bucket, value);
+            note_value(field, &mut self.values, place, value);
         }
     }
 
@@ -235,12 +293,14 @@ impl Member {
     /// For each bucket, the part of it that lies in stretches with a rate.
     #[expect(clippy::cast_precision_loss, reason = "a part of 0 to 1")]
     pub(super) fn coverage(&self, edges: &[Timestamp]) -> Vec<f64> {
-        self.covered_ms
-            .iter()
-            .enumerate()
-            .map(|(bucket, covered)| {
+        let covered_ms = |bucket: usize| {
+            let place = bucket.checked_sub(self.first);
+            place.and_then(|place| self.covered_ms.get(place)).copied().unwrap_or(0)
+        };
+        (0..self.buckets)
+            .map(|bucket| {
                 let ms = bucket_range(edges, bucket).map_or(0, TimeRange::ms);
-                if ms == 0 { 0.0 } else { *covered as f64 / ms as f64 }
+                if ms == 0 { 0.0 } else { covered_ms(bucket) as f64 / ms as f64 }
             })
             .collect()
     }
@@ -258,8 +318,10 @@ impl Member {
     pub(super) fn number(&self, field: &Field, index: usize, bucket: usize) -> Number {
         let slot = self.slot(index, bucket);
         if let Agg::Percentile(percent) = field.agg {
-            if let Some(sketch) = self.sketch(index, bucket) {
-                return Number::derived(sketch.clone().percentile(percent));
+            if field.by_sketch {
+                return Number::derived(
+                    self.sketch(index, bucket).and_then(|sketch| sketch.clone().percentile(percent)),
+                );
             }
             return Number::derived(percentile(&mut self.values(index, bucket).to_vec(), f64::from(percent)));
         }
@@ -267,8 +329,16 @@ impl Member {
     }
 }
 
-fn note_value(values: &mut [Vec<Vec<f64>>], field: usize, bucket: usize, value: f64) {
-    if let Some(values) = values.get_mut(field).and_then(|buckets| buckets.get_mut(bucket)) {
+/// Puts numbers where they belong among `length` of them, so many after the first.
+fn spread<T: Default>(numbers: &mut Vec<T>, before: usize, length: usize) {
+    if before > 0 {
+        numbers.splice(0..0, std::iter::repeat_with(T::default).take(before));
+    }
+    numbers.resize_with(length, T::default);
+}
+
+fn note_value(field: &Field, values: &mut [Vec<f64>], place: usize, value: f64) {
+    if let (Agg::Percentile(_), Some(values)) = (field.agg, values.get_mut(place)) {
         values.push(value);
     }
 }
@@ -307,11 +377,9 @@ impl Slot {
                 Some(decimals) => scaled(self.exact, decimals),
                 None => Number::Reported(self.float),
             },
-            Agg::Avg if field.operand.is_of_stretch() => {
-                Number::derived(Quotient { above: self.above, below: self.below }.value())
-            }
+            Agg::Avg if field.operand.is_of_stretch() => Number::derived(self.quotient(field).value()),
             Agg::Avg => {
-                let sum = self.exact as f64 / 10f64.powi(i32::from(field.operand.decimals().unwrap_or(0))) + self.float;
+                let sum = self.exact as f64 / 10f64.powi(i32::from(field.operand.sum_decimals())) + self.float;
                 Number::Derived(sum / f64::from(self.count))
             }
             Agg::Min | Agg::Max | Agg::Last => self.pick,

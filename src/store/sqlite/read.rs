@@ -3,9 +3,10 @@
 //! Must not know: connections and transactions; it answers from the one it is given.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, named_params};
 
 use super::block::Damage;
 use super::codec;
@@ -42,7 +43,6 @@ pub(super) fn damaged(operation: &'static str, detail: impl Into<String>) -> Sto
 #[derive(Debug, Clone)]
 pub(super) struct SightingRow {
     pub(super) target: i64,
-    pub(super) target_name: String,
     pub(super) first_seen_ms: i64,
     pub(super) seen_from_ms: i64,
     pub(super) last_seen_ms: Option<i64>,
@@ -58,14 +58,13 @@ pub(super) fn sightings(connection: &Connection, entity: i64) -> rusqlite::Resul
     let rows = statement.query_map(named_params! {":entity": entity}, |row| {
         Ok(SightingRow {
             target: row.get(0)?,
-            target_name: row.get(1)?,
-            first_seen_ms: row.get(3)?,
-            seen_from_ms: row.get(4)?,
-            last_seen_ms: row.get(5)?,
-            seen_until_ms: row.get(6)?,
-            sample_from_ms: row.get(7)?,
-            sample_until_ms: row.get(8)?,
-            good_started_ms: row.get(9)?,
+            first_seen_ms: row.get(1)?,
+            seen_from_ms: row.get(2)?,
+            last_seen_ms: row.get(3)?,
+            seen_until_ms: row.get(4)?,
+            sample_from_ms: row.get(5)?,
+            sample_until_ms: row.get(6)?,
+            good_started_ms: row.get(7)?,
         })
     })?;
     rows.collect()
@@ -97,7 +96,7 @@ pub(super) fn entity(
     let Some((id, ended_ms)) = entity_id(connection, kind, identity).during("look up an entity")? else {
         return Ok(None);
     };
-    record(connection, kind, identity.clone(), id, ended_ms, range, &mut Sets::new()).map(Some)
+    Records::new(connection, kind, range)?.record(identity.clone(), id, ended_ms).map(Some)
 }
 
 /// See [`crate::store::Store::entities_with`].
@@ -117,7 +116,7 @@ pub(super) fn entities(
             ":until_ms": query.seen_in.end().ms(), ":part": part,
         })
         .during(OPERATION)?;
-    let mut sets = Sets::new();
+    let mut of_entity = Records::new(connection, query.kind, query.seen_in)?;
     let mut records = Vec::new();
     while records.len() < query.limit
         && let Some(row) = rows.next().during(OPERATION)?
@@ -129,37 +128,98 @@ pub(super) fn entities(
             .ok_or_else(|| damaged(OPERATION, format!("the identity of entity {id} is not one")))?;
         if has_keys(&identity, keys) {
             let ended_ms = row.get(2).during(OPERATION)?;
-            records.push(record(connection, query.kind, identity, id, ended_ms, query.seen_in, &mut sets)?);
+            records.push(of_entity.record(identity, id, ended_ms)?);
         }
     }
     Ok(records)
 }
 
-fn record(
-    connection: &Connection,
+/// Reads what is known of one entity after another.
+struct Records<'c> {
+    connection: &'c Connection,
     kind: &'static Kind,
-    identity: Identity,
-    id: i64,
-    ended_ms: Option<i64>,
     range: TimeRange,
-    sets: &mut Sets,
-) -> Result<EntityRecord, StoreError> {
-    const OPERATION: &str = "read an entity";
-    let sightings = sightings(connection, id).during(OPERATION)?;
-    let last_seen = |row: &SightingRow| row.last_seen_ms.or(row.good_started_ms).unwrap_or(row.first_seen_ms);
-    // Of equals the first: `max_by_key` takes the last, so the walk goes backwards.
-    let main = sightings.iter().rev().max_by_key(|row| (row.last_seen_ms.is_none(), last_seen(row)));
-    let main = main.ok_or_else(|| damaged(OPERATION, format!("nothing saw entity {id}")))?;
-    let first_seen_ms = sightings.iter().map(|row| row.first_seen_ms).min().unwrap_or(main.first_seen_ms);
-    let last_seen_ms = sightings.iter().map(last_seen).max().unwrap_or(main.first_seen_ms);
-    Ok(EntityRecord {
-        identity,
-        target: TargetName::from_full(&main.target_name),
-        first_seen: Timestamp::from_ms(first_seen_ms),
-        last_seen: Timestamp::from_ms(last_seen_ms),
-        ended: ended_ms.map(Timestamp::from_ms),
-        versions: versions(connection, kind, id, range, sets)?.into(),
-    })
+    reach: CachedStatement<'c>,
+    versions: CachedStatement<'c>,
+    sets: Sets,
+    /// Names of targets, and when the newest good poll of each started.
+    targets: HashMap<i64, (TargetName, Option<i64>)>,
+}
+
+/// When one target saw an entity.
+struct ReachRow {
+    target: i64,
+    first_seen_ms: i64,
+    last_seen_ms: Option<i64>,
+}
+
+impl<'c> Records<'c> {
+    const OPERATION: &'static str = "read an entity";
+
+    fn new(connection: &'c Connection, kind: &'static Kind, range: TimeRange) -> Result<Self, StoreError> {
+        let prepared = |sql| connection.prepare_cached(sql).during(Self::OPERATION);
+        Ok(Records {
+            connection,
+            kind,
+            range,
+            reach: prepared(queries::SIGHTINGS_REACH)?,
+            versions: prepared(queries::VERSIONS_IN_RANGE)?,
+            sets: Sets::new(),
+            targets: HashMap::new(),
+        })
+    }
+
+    fn record(&mut self, identity: Identity, id: i64, ended_ms: Option<i64>) -> Result<EntityRecord, StoreError> {
+        let mut rows = self.reach.query((id,)).during(Self::OPERATION)?;
+        let mut main: Option<((bool, i64), i64)> = None;
+        let (mut first_seen_ms, mut last_seen_ms) = (i64::MAX, i64::MIN);
+        while let Some(row) = rows.next().during(Self::OPERATION)? {
+            let of = |row: &Row<'_>| {
+                Ok(ReachRow { target: row.get(0)?, first_seen_ms: row.get(1)?, last_seen_ms: row.get(2)? })
+            };
+            let row = of(row).during(Self::OPERATION)?;
+            let good_started_ms = target(self.connection, &mut self.targets, row.target)?.1;
+            let seen_ms = row.last_seen_ms.or(good_started_ms).unwrap_or(row.first_seen_ms);
+            first_seen_ms = first_seen_ms.min(row.first_seen_ms);
+            last_seen_ms = last_seen_ms.max(seen_ms);
+            // Of equals the first.
+            let rank = (row.last_seen_ms.is_none(), seen_ms);
+            if main.is_none_or(|(best, _)| rank > best) {
+                main = Some((rank, row.target));
+            }
+        }
+        drop(rows);
+        let Some((_, main)) = main else {
+            return Err(damaged(Self::OPERATION, format!("nothing saw entity {id}")));
+        };
+        let target = target(self.connection, &mut self.targets, main)?.0.clone();
+        Ok(EntityRecord {
+            identity,
+            target,
+            first_seen: Timestamp::from_ms(first_seen_ms),
+            last_seen: Timestamp::from_ms(last_seen_ms),
+            ended: ended_ms.map(Timestamp::from_ms),
+            versions: read_versions(&mut self.versions, self.kind, id, self.range, &mut self.sets)?.into(),
+        })
+    }
+}
+
+/// A target's name, and when its newest good poll started.
+fn target<'t>(
+    connection: &Connection,
+    known: &'t mut HashMap<i64, (TargetName, Option<i64>)>,
+    id: i64,
+) -> Result<&'t (TargetName, Option<i64>), StoreError> {
+    match known.entry(id) {
+        Entry::Occupied(known) => Ok(known.into_mut()),
+        Entry::Vacant(place) => {
+            let (name, good_started_ms): (String, _) = connection
+                .prepare_cached(queries::TARGET_BY_ID)
+                .and_then(|mut one| one.query_row(named_params! {":id": id}, |row| Ok((row.get(0)?, row.get(1)?))))
+                .during(Records::OPERATION)?;
+            Ok(place.insert((TargetName::from_full(&name), good_started_ms)))
+        }
+    }
 }
 
 pub(super) fn versions(
@@ -169,11 +229,19 @@ pub(super) fn versions(
     range: TimeRange,
     sets: &mut Sets,
 ) -> Result<Vec<Version>, StoreError> {
+    let mut statement = connection.prepare_cached(queries::VERSIONS_IN_RANGE).during("read attributes")?;
+    read_versions(&mut statement, kind, entity, range, sets)
+}
+
+fn read_versions(
+    statement: &mut CachedStatement<'_>,
+    kind: &'static Kind,
+    entity: i64,
+    range: TimeRange,
+    sets: &mut Sets,
+) -> Result<Vec<Version>, StoreError> {
     const OPERATION: &str = "read attributes";
-    let mut statement = connection.prepare_cached(queries::VERSIONS_IN_RANGE).during(OPERATION)?;
-    let mut rows = statement
-        .query(named_params! {":entity": entity, ":from_ms": range.start().ms(), ":until_ms": range.end().ms()})
-        .during(OPERATION)?;
+    let mut rows = statement.query((entity, range.start().ms(), range.end().ms())).during(OPERATION)?;
     let mut versions = Vec::new();
     while let Some(row) = rows.next().during(OPERATION)? {
         let set: i64 = row.get(1).during(OPERATION)?;

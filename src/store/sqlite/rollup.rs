@@ -15,7 +15,7 @@ use super::queries;
 use super::read::{self, During};
 use super::windows::{ENTITIES_END, Windows, block_id, block_start_ms};
 use super::{codec, retention, runs};
-use crate::model::{HOUR_MS, Hours, Identity, Kind, Run, TimeRange, Timestamp};
+use crate::model::{HOUR_MS, Hours, Kind, Run, TimeRange, Timestamp};
 use crate::rollup::{self, Roller, fields_count};
 use crate::store::{Fetch, StoreError};
 
@@ -327,8 +327,7 @@ fn made(
     };
     let mut window = (day.0, day.1, until_ms, false);
     if let Some(stored) = known {
-        let all: Vec<usize> = (0..fields_count(kind)).collect();
-        let old = stored.decode(connection, kind, &all, true, OPERATION)?;
+        let old = stored.decode(connection, kind, OPERATION)?;
         if is_cut {
             hours = with_old(hours, &old, day);
         }
@@ -454,11 +453,6 @@ pub(super) fn delete_old(connection: &Connection, cutoff: Timestamp, limit: i64)
         ":id_end": block_id(cutoff.ms(), ENTITIES_END - 1), ":cutoff_ms": cutoff.ms(), ":limit": limit,
     })?;
     Ok(deleted > 0)
-}
-
-/// The id of an entity, if it is there.
-fn entity_of(connection: &Connection, kind: &Kind, identity: &Identity) -> rusqlite::Result<Option<i64>> {
-    Ok(read::entity_id(connection, kind, identity)?.map(|(id, _)| id))
 }
 
 /// The id of a layout, which is kept where it is new.

@@ -28,13 +28,12 @@ impl Member {
         } else {
             self.last_stretch = self.last_stretch.max(at);
         }
-        if let Some(covered) = self.covered_ms.get_mut(bucket) {
-            *covered += row.covered_ms;
-        }
+        self.reach(bucket);
+        self.cover(bucket, row.covered_ms);
         for (index, (field, cell)) in fields.iter().zip(cells).enumerate() {
-            let place = index * self.buckets + bucket;
+            let Some(place) = self.place(index, bucket) else { continue };
             let Some(slot) = self.slots.get_mut(place) else { continue };
-            let sketch = self.sketches.get_mut(index).and_then(|buckets| buckets.get_mut(bucket));
+            let sketch = self.sketches.get_mut(place).filter(|_| matches!(field.agg, Agg::Percentile(_)));
             match (&field.operand, cell) {
                 (Operand::Attribute { name, .. }, _) => {
                     let number = attributes.get(name).map_or(Number::Null, Number::of_attribute);
@@ -127,6 +126,16 @@ impl Slot {
         }
     }
 
+    /// The quotient of what was summed, of a field of stretches.
+    pub(in crate::query::evaluate) fn quotient(&self, field: &Field) -> Quotient {
+        let whole = match &field.operand {
+            operand if operand.is_of_stretch() => operand.of_whole(self.exact, self.exact_below),
+            _ => None,
+        };
+        let Quotient { above, below } = whole.unwrap_or(Quotient { above: 0.0, below: 0.0 });
+        Quotient { above: self.above + above, below: self.below + below }
+    }
+
     fn take_cell(&mut self, field: &Field, cell: &HourCell, attributes: &Attributes) {
         match (&field.operand, field.agg) {
             (Operand::Counter(_), Agg::Increase) => {
@@ -136,7 +145,11 @@ impl Slot {
                 }
             }
             (operand, Agg::Avg) if operand.is_of_stretch() => {
-                if let Some(quotient) = operand.of_hour(cell, attributes) {
+                if let Some((above, below)) = operand.whole_of_hour(cell) {
+                    self.add_count(1);
+                    self.exact = self.exact.saturating_add(above);
+                    self.exact_below = self.exact_below.saturating_add(below);
+                } else if let Some(quotient) = operand.of_hour(cell, attributes) {
                     self.add_count(1);
                     self.above += quotient.above;
                     self.below += quotient.below;
@@ -152,7 +165,10 @@ impl Slot {
             }
             (operand @ Operand::Remainder { .. }, Agg::Avg) => {
                 self.add_count(cell.count);
-                self.float += operand.of_hour(cell, attributes).map_or(0.0, |quotient| quotient.above);
+                match cell.sum {
+                    Total::Int(sum) => self.exact = self.exact.saturating_add(sum),
+                    _ => self.float += operand.of_hour(cell, attributes).map_or(0.0, |quotient| quotient.above),
+                }
             }
             (_, Agg::Avg) => {
                 self.add_count(cell.count);
@@ -181,6 +197,30 @@ impl Slot {
 }
 
 impl Operand {
+    /// What an hour's sums give above and below the line in whole numbers, in the order of which sums do not depend.
+    fn whole_of_hour(&self, cell: &HourCell) -> Option<(i128, i128)> {
+        match (self, cell.sum, cell.below) {
+            (Operand::Rate { .. }, Total::Int(above), _) => Some((above, i128::from(cell.covered_ms))),
+            (Operand::IncreaseRatio { times: None, .. }, Total::Int(above), Total::Int(below)) => Some((above, below)),
+            _ => None,
+        }
+    }
+
+    /// The quotient of such sums.
+    #[expect(clippy::cast_precision_loss, reason = "derived numbers are printed with 9 digits")]
+    fn of_whole(&self, above: i128, below: i128) -> Option<Quotient> {
+        match self {
+            Operand::Rate { counters } => {
+                let scale = counters.first().map_or(1.0, |counter| counter.scale());
+                Some(Quotient { above: above as f64 / scale, below: below as f64 / 1000.0 })
+            }
+            Operand::IncreaseRatio { part, whole, factor, .. } => {
+                Some(Quotient { above: above as f64 / part.scale() * factor, below: below as f64 / whole.scale() })
+            }
+            _ => None,
+        }
+    }
+
     /// What an hour's sums give above and below the line.
     fn of_hour(&self, cell: &HourCell, attributes: &Attributes) -> Option<Quotient> {
         if cell.sum.is_nothing() {

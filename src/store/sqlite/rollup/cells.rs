@@ -6,7 +6,7 @@ use super::super::block::Damage;
 use super::super::block::bytes::{Bytes, put_varint};
 use super::super::block::series::{Packer, Unpacker};
 use super::format::{damage, put_series, take_series};
-use crate::model::{HourCell, HourRow, Kind, Pick, Total, Value};
+use crate::model::{HourCell, HourRow, Kind, Pick, Total, Value, Wanted};
 use crate::rollup::predicted;
 
 const COUNT_IS_SAMPLES: u64 = 1;
@@ -25,6 +25,9 @@ const BINS: u64 = 1 << 15;
 const SUM_IS_LAST: u64 = 1 << 16;
 const MIN_IS_LAST: u64 = 1 << 17;
 const MAX_IS_LAST: u64 = 1 << 18;
+const ROWS_TELL: u64 = 1 << 19;
+
+const EXTREMES_ARE_LAST: u64 = MIN_IS_LAST | MAX_IS_LAST;
 
 /// Sorts of numbers.
 const INTS: u8 = 0;
@@ -152,6 +155,13 @@ pub(super) fn encode(
     section
 }
 
+/// The section of a field whose days are not kept.
+pub(super) fn rows_tell() -> Vec<u8> {
+    let mut section = Vec::new();
+    put_varint(&mut section, ROWS_TELL);
+    section
+}
+
 fn put_ints(packer: &mut Packer, into: &mut Vec<u8>, values: impl Iterator<Item = i64>) {
     let values: Vec<i64> = values.collect();
     put_series(into, |series| packer.put_ints(series, &values));
@@ -260,8 +270,13 @@ impl<'a> CellReader<'a> {
         self.flags & SUMS_PREDICTED != 0
     }
 
-    /// The cells, from those that were predicted, if any.
-    pub(super) fn cells(mut self, predicted: Option<Vec<HourCell>>, with_bins: bool) -> Result<Vec<HourCell>, Damage> {
+    /// Whether these are days that are not kept.
+    pub(super) fn do_rows_tell(&self) -> bool {
+        self.flags & ROWS_TELL != 0
+    }
+
+    /// The cells, from those that were predicted, if any; what is not wanted is not there.
+    pub(super) fn cells(mut self, predicted: Option<Vec<HourCell>>, wanted: Wanted) -> Result<Vec<HourCell>, Damage> {
         let mut cells = predicted.unwrap_or_else(|| vec![HourCell::default(); self.rows.len()]);
         if cells.is_empty() {
             return Ok(cells);
@@ -288,27 +303,44 @@ impl<'a> CellReader<'a> {
             let ratios = self.unpacker.float_options(take_series(&mut self.bytes)?, cells.len())?;
             cells.iter_mut().zip(ratios).for_each(|(cell, ratios)| cell.ratios = ratios.unwrap_or_default());
         }
-        self.totals(MIN, &mut cells, |cell, total| cell.min.above = value(total))?;
-        self.totals(MIN << 1, &mut cells, |cell, total| cell.min.below = value(total))?;
-        self.totals(MAX, &mut cells, |cell, total| cell.max.above = value(total))?;
-        self.totals(MAX << 1, &mut cells, |cell, total| cell.max.below = value(total))?;
-        self.totals(LAST, &mut cells, |cell, total| cell.last.above = value(total))?;
-        self.totals(LAST << 1, &mut cells, |cell, total| cell.last.below = value(total))?;
+        let is_min = wanted.extremes;
+        self.totals_if(is_min, MIN, &mut cells, |cell, total| cell.min.above = value(total))?;
+        self.totals_if(is_min, MIN << 1, &mut cells, |cell, total| cell.min.below = value(total))?;
+        self.totals_if(is_min, MAX, &mut cells, |cell, total| cell.max.above = value(total))?;
+        self.totals_if(is_min, MAX << 1, &mut cells, |cell, total| cell.max.below = value(total))?;
+        let is_last = wanted.last || self.flags & SUM_IS_LAST != 0 || (is_min && self.flags & EXTREMES_ARE_LAST != 0);
+        self.totals_if(is_last, LAST, &mut cells, |cell, total| cell.last.above = value(total))?;
+        self.totals_if(is_last, LAST << 1, &mut cells, |cell, total| cell.last.below = value(total))?;
         for cell in &mut cells {
             if self.flags & SUM_IS_LAST != 0 {
                 cell.sum = sum_of_last(cell);
             }
-            if self.flags & MIN_IS_LAST != 0 {
+            if is_min && self.flags & MIN_IS_LAST != 0 {
                 cell.min = cell.last;
             }
-            if self.flags & MAX_IS_LAST != 0 {
+            if is_min && self.flags & MAX_IS_LAST != 0 {
                 cell.max = cell.last;
             }
         }
-        if self.flags & BINS != 0 && with_bins {
+        if self.flags & BINS != 0 && wanted.bins {
             self.bins(&mut cells)?;
         }
         Ok(cells)
+    }
+
+    /// Reads a total a cell, or passes over them.
+    fn totals_if(
+        &mut self,
+        is_wanted: bool,
+        flag: u64,
+        cells: &mut [HourCell],
+        set: impl Fn(&mut HourCell, Total),
+    ) -> Result<(), Damage> {
+        if is_wanted || self.flags & flag == 0 {
+            return self.totals(flag, cells, set);
+        }
+        let series = if self.bytes.byte()? == WIDE { 2 } else { 1 };
+        (0..series).try_for_each(|_| take_series(&mut self.bytes).map(|_| ()))
     }
 
     fn ints(&mut self, count: usize) -> Result<Vec<i64>, Damage> {

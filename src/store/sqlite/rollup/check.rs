@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::super::queries;
 use super::super::windows::block_start_ms;
 use super::format::{self, Layout};
-use crate::model::{HOUR_MS, Hours, Kind};
+use crate::model::{HOUR_MS, Hours, Kind, Wanted};
 use crate::rollup::fields_count;
 use crate::store::CheckReport;
 
@@ -30,14 +30,22 @@ pub(in super::super) fn check(
         let Some(kind) = kinds.iter().copied().find(|kind| kind.name == name) else { continue };
         let layout = Layout::parse(&fields);
         let all: Vec<usize> = (0..fields_count(kind)).collect();
-        let read = format::open(&layout, row.get_ref(3)?.as_blob()?).and_then(|opened| opened.hours(kind, &all, true));
+        let body = row.get_ref(3)?.as_blob()?;
+        let read = format::open(&layout, body).and_then(|opened| {
+            let hours = opened.hours(kind, &all, Wanted::ALL)?;
+            let are_days_right = opened.are_days_of(kind, &hours)?;
+            Ok((hours, are_days_right))
+        });
         match read {
             Err(damage) => report.fault(format!("rollup {id}: {damage}")),
-            Ok(hours) => {
+            Ok((hours, are_days_right)) => {
                 report.rollup_hours =
                     report.rollup_hours.saturating_add(u64::try_from(hours.rows.len()).unwrap_or(u64::MAX));
                 if !are_of_window(&hours, block_start_ms(id), row.get(4)?) {
                     report.fault(format!("rollup {id}: it holds hours that are not its own"));
+                }
+                if !are_days_right {
+                    report.fault(format!("rollup {id}: its days are not the sums of its hours"));
                 }
             }
         }

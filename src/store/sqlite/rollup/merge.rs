@@ -11,7 +11,6 @@ use super::format::ROWS_MAX;
 use super::stored::{self, Ends, Fresh, Stored};
 use super::{DAY_MS, MERGED_MS};
 use crate::model::{Hours, Kind, Timestamp};
-use crate::rollup::fields_count;
 use crate::store::StoreError;
 
 const OPERATION: &str = "merge rollups";
@@ -72,10 +71,9 @@ impl Merge {
         let (start_ms, end_ms) = Windows::around(block_start_ms(id), MERGED_MS);
         let parts = Stored::of_window(connection, entity, (start_ms, end_ms)).during(OPERATION)?;
         let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return Ok(()) };
-        let all: Vec<usize> = (0..fields_count(kind)).collect();
         let mut whole = Hours::default();
         for part in &parts {
-            whole.append(part.decode(connection, kind, &all, true, OPERATION)?);
+            whole.append(part.decode(connection, kind, OPERATION)?);
         }
         if whole.rows.len() > ROWS_MAX {
             self.left.push(id);

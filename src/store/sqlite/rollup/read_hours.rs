@@ -1,17 +1,20 @@
 //! Reading rolled-up hours: those that are as their samples say, and no others.
 //!
 //! Doubtful are days that are due and what lies within reach of them, and everything from shortly before the oldest
-//! sample that is not in a block yet, or from the sample before that: how the entity was there in between depends on both.
-//! Nothing is doubtful where samples are gone. Must not know: what is asked of hours.
+//! sample that may not be in a block yet, or from the sample before that: how the entity was there in between depends on
+//! both. Nothing is doubtful where samples are gone. Outside of that there is no sample that is not rolled up. Must not know: what is asked of hours.
 
-use rusqlite::{Connection, OptionalExtension, named_params};
+use std::collections::HashMap;
 
+use rusqlite::{CachedStatement, Connection, OptionalExtension, named_params};
+
+use super::super::codec;
 use super::super::queries;
-use super::super::read::{self, During};
+use super::super::read::During;
 use super::super::windows::block_id;
-use super::stored::Stored;
-use super::{DAY_MS, entity_of, made_again_from};
-use crate::model::{HOUR_MS, Hours, Stay, TimeRange, Timestamp};
+use super::stored::{Bodies, Stored};
+use super::{DAY_MS, MERGED_MS, made_again_from};
+use crate::model::{HOUR_MS, Hours, Identity, Stay, TimeRange, Timestamp};
 use crate::store::{HoursFetch, Rolled, StoreError};
 
 const OPERATION: &str = "read rolled-up hours";
@@ -20,113 +23,234 @@ const OPERATION: &str = "read rolled-up hours";
 const REACH_MS: i64 = 3 * HOUR_MS;
 
 /// See [`crate::store::Store::hours`].
-pub(in super::super) fn hours(connection: &Connection, fetch: &HoursFetch<'_>) -> Result<Vec<Rolled>, StoreError> {
-    let Some(entity) = entity_of(connection, fetch.kind, fetch.identity).during(OPERATION)? else {
-        return Ok(Vec::new());
+pub(in super::super) fn hours(connection: &Connection, fetch: &HoursFetch<'_>) -> Result<Vec<Vec<Rolled>>, StoreError> {
+    let mut reader = Reader::new(connection, fetch)?;
+    let mut entity = connection.prepare_cached(queries::ENTITY_BY_IDENTITY).during(OPERATION)?;
+    let mut entity_of = |identity: &Identity| {
+        let found = entity.query_row((fetch.kind.name, codec::encode_identity(identity)), |row| row.get(0));
+        found.optional().during(OPERATION)
     };
-    let (from_ms, until_ms) = (fetch.range.start().ms(), fetch.range.end().ms());
-    let mut stored = Stored::around(connection, entity, from_ms).during(OPERATION)?;
-    if stored.is_none() {
-        let next = block_id(from_ms, entity);
-        stored = Stored::at_or_after(connection, entity, next).during(OPERATION)?;
-    }
-    let doubts = doubts(connection, entity, fetch.range).during(OPERATION)?;
-    let mut found = Vec::new();
-    while let Some(this) = stored.filter(|this| this.start_ms() < until_ms) {
-        let range = TimeRange::new(Timestamp::from_ms(this.start_ms()), Timestamp::from_ms(this.until_ms));
-        let sure = without(range.and_then(|range| range.intersect(fetch.range)), &doubts);
-        if !sure.is_empty() {
-            let hours = this.decode(connection, fetch.kind, fetch.fields, fetch.with_bins, OPERATION)?;
-            found.extend(cut(hours, &sure));
-        }
-        stored = Stored::at_or_after(connection, entity, this.id.saturating_add(1)).during(OPERATION)?;
-    }
-    // Where the range ends in doubt, samples tell more of it than what comes after.
-    if let (true, Some(last)) = (fetch.with_stays, found.last_mut())
-        && last.range.end() == fetch.range.end()
-        && last.hours.stays.last().is_none_or(|stay| stay.to < fetch.range.end())
-    {
-        last.hours.after = stays_after(connection, fetch, entity, &doubts)?;
-    }
-    Ok(found)
+    let read = |identity: &&Identity| match entity_of(identity)? {
+        Some(entity) => reader.of_entity(entity),
+        None => Ok(Vec::new()),
+    };
+    fetch.identities.iter().map(read).collect()
 }
 
-/// The stays up to the first sample after a range, as far as they begin in it; none where they are in doubt.
-fn stays_after(
-    connection: &Connection,
-    fetch: &HoursFetch<'_>,
-    entity: i64,
-    doubts: &[(i64, i64)],
-) -> Result<Vec<Stay>, StoreError> {
-    let mut id = block_id(fetch.range.end().ms(), entity);
-    while let Some(next) = Stored::at_or_after(connection, entity, id).during(OPERATION)? {
-        if doubts.iter().any(|(from_ms, until_ms)| *from_ms < next.until_ms && next.start_ms() < *until_ms) {
-            return Ok(Vec::new());
-        }
-        let hours = next.decode(connection, fetch.kind, &[], false, OPERATION)?;
-        // A day into which only time between two samples reaches has no stays of its own.
-        if !hours.stays.is_empty() {
-            return Ok(hours.stays.into_iter().filter(|stay| stay.from < fetch.range.end()).collect());
-        }
-        id = next.id.saturating_add(1);
-    }
-    Ok(Vec::new())
+/// Reads one entity after another.
+struct Reader<'c, 'f> {
+    connection: &'c Connection,
+    fetch: &'f HoursFetch<'f>,
+    bodies: Bodies<'c>,
+    rollups: CachedStatement<'c>,
+    due: CachedStatement<'c>,
+    sightings: CachedStatement<'c>,
+    again_from_ms: i64,
+    /// The oldest time of a target's samples that are not in blocks yet.
+    unsealed: HashMap<i64, Option<i64>>,
 }
 
-/// The parts of hours in some ranges. Of a stay that reaches beyond the end of one, the rest is as doubtful as the time that
-/// it lies in; where one begins, its stays tell of the time since the sample before it, too.
-fn cut(hours: Hours, ranges: &[TimeRange]) -> Vec<Rolled> {
-    let part = |mut hours: Hours, range: &TimeRange| {
-        hours.keep(range.start(), range.end());
-        for stay in &mut hours.stays {
-            stay.to = stay.to.min(range.end());
+/// When an entity's hours are in doubt.
+#[derive(Debug, Default)]
+struct Doubts {
+    /// In or near the range, by their start.
+    times: Vec<(i64, i64)>,
+    /// Whether there are others after it.
+    has_later: bool,
+}
+
+impl<'c, 'f> Reader<'c, 'f> {
+    fn new(connection: &'c Connection, fetch: &'f HoursFetch<'f>) -> Result<Self, StoreError> {
+        let prepared = |sql| connection.prepare_cached(sql).during(OPERATION);
+        Ok(Reader {
+            connection,
+            fetch,
+            bodies: Bodies::new(connection, OPERATION),
+            rollups: prepared(queries::ROLLUPS_FROM)?,
+            due: prepared(queries::ROLLUP_DUE_FROM)?,
+            sightings: prepared(queries::SIGHTINGS_SAMPLED)?,
+            again_from_ms: made_again_from(connection).during(OPERATION)?,
+            unsealed: HashMap::new(),
+        })
+    }
+
+    fn of_entity(&mut self, entity: i64) -> Result<Vec<Rolled>, StoreError> {
+        let range = self.fetch.range;
+        let mut doubts = self.doubts(entity).during(OPERATION)?;
+        let mut inside = Vec::new();
+        let mut after = Vec::new();
+        // A window that holds the range's start begins at most its own length before.
+        let first_id = block_id(range.start().ms().saturating_sub(MERGED_MS), entity);
+        let mut rows = self.rollups.query((entity, first_id)).during(OPERATION)?;
+        while let Some(row) = rows.next().during(OPERATION)? {
+            let stored = Stored::of(row).during(OPERATION)?;
+            if stored.start_ms() >= range.end().ms() {
+                let is_doubtful = doubts.touch(stored.start_ms(), stored.until_ms);
+                after.push((stored, is_doubtful));
+                // Further ones are looked for where they are needed: hardly ever.
+                break;
+            }
+            if stored.end_ms > range.start().ms() {
+                // Hours that are not rolled up yet.
+                if stored.until_ms < stored.end_ms {
+                    doubts.times.push((stored.until_ms, stored.end_ms));
+                }
+                inside.push(stored);
+            }
         }
-        Rolled { range: *range, hours }
-    };
-    match ranges {
-        [only] => vec![part(hours, only)],
-        several => several.iter().map(|range| part(hours.clone(), range)).collect(),
+        drop(rows);
+        doubts.times.sort_unstable();
+        let mut found: Vec<Rolled> = without(range, &doubts.times)
+            .into_iter()
+            .map(|range| Rolled { range, hours: Hours::default(), is_last: false })
+            .collect();
+        for stored in &inside {
+            self.take(stored, &mut found)?;
+        }
+        // Of a stay that reaches beyond the end of a range, the rest is as doubtful as the time that it lies in; where one
+        // begins, its stays tell of the time since the sample before it, too.
+        for rolled in &mut found {
+            rolled.hours.stays.iter_mut().for_each(|stay| stay.to = stay.to.min(rolled.range.end()));
+        }
+        // Where the range ends in doubt, samples tell more of it than what comes after.
+        if let Some(last) = found.last_mut().filter(|last| last.range.end() == range.end()) {
+            last.is_last = after.is_empty() && !doubts.has_later;
+            if self.fetch.with_stays && last.hours.stays.last().is_none_or(|stay| stay.to < range.end()) {
+                last.hours.after = self.stays_after(entity, &doubts, after)?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Gives the parts of a rollup to the ranges that they lie in.
+    fn take(&mut self, stored: &Stored, found: &mut [Rolled]) -> Result<(), StoreError> {
+        let (start, end) = (Timestamp::from_ms(stored.start_ms()), Timestamp::from_ms(stored.end_ms));
+        let mut days = None;
+        let mut hours = None;
+        for rolled in found.iter_mut() {
+            let window = TimeRange::new(start, end).and_then(|window| window.intersect(rolled.range));
+            let Some(part) = window.filter(|part| !part.is_empty()) else { continue };
+            let HoursFetch { kind, fields, wanted, .. } = *self.fetch;
+            let whole = whole_days(part).filter(|_| self.fetch.by_days);
+            if whole.is_some() && days.is_none() {
+                days = Some(self.bodies.days(stored, kind, fields)?);
+            }
+            let days = days.as_ref().and_then(Option::as_ref).zip(whole);
+            let is_all_days = days.is_some_and(|(_, whole)| whole == part);
+            if !is_all_days && hours.is_none() {
+                hours = Some(self.bodies.hours(stored, kind, fields, wanted)?);
+            }
+            let of = |hours: &Hours, from, until| {
+                let mut hours = hours.clone();
+                hours.keep(from, until);
+                hours
+            };
+            match (days, &hours) {
+                (Some((days, whole)), hours) => {
+                    if let Some(hours) = hours.as_ref().filter(|_| part.start() < whole.start()) {
+                        rolled.hours.append(of(hours, part.start(), whole.start()));
+                    }
+                    rolled.hours.append(of(days, whole.start(), whole.end()));
+                    if let Some(hours) = hours.as_ref().filter(|_| whole.end() < part.end()) {
+                        rolled.hours.append(of(hours, whole.end(), part.end()));
+                    }
+                }
+                (None, Some(hours)) => rolled.hours.append(of(hours, part.start(), part.end())),
+                (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The stays up to the first sample after a range, as far as they begin in it; none where they are in doubt.
+    fn stays_after(
+        &mut self,
+        entity: i64,
+        doubts: &Doubts,
+        mut next: Vec<(Stored, bool)>,
+    ) -> Result<Vec<Stay>, StoreError> {
+        while let Some((stored, is_doubtful)) = next.pop() {
+            if is_doubtful {
+                return Ok(Vec::new());
+            }
+            let stays = self.bodies.stays(&stored)?;
+            // A day into which only time between two samples reaches has no stays of its own.
+            if !stays.is_empty() {
+                return Ok(stays.into_iter().filter(|stay| stay.from < self.fetch.range.end()).collect());
+            }
+            let id = stored.id.saturating_add(1);
+            let further = Stored::at_or_after(self.connection, entity, id).during(OPERATION)?;
+            next.extend(further.map(|further| {
+                let is_doubtful = doubts.touch(further.start_ms(), further.until_ms);
+                (further, is_doubtful)
+            }));
+        }
+        Ok(Vec::new())
+    }
+
+    /// The doubtful times of an entity.
+    fn doubts(&mut self, entity: i64) -> rusqlite::Result<Doubts> {
+        let (connection, range) = (self.connection, self.fetch.range);
+        let (from_ms, until_ms) = (range.start().ms(), range.end().ms());
+        let mut doubts = Doubts::default();
+        let from_ms = from_ms.saturating_sub(DAY_MS + REACH_MS);
+        let days = self.due.query_map((entity, from_ms), |row| row.get::<_, i64>(0))?;
+        for day_ms in days.collect::<rusqlite::Result<Vec<_>>>()? {
+            if day_ms >= until_ms.saturating_add(REACH_MS) {
+                doubts.has_later = true;
+                break;
+            }
+            let mut end_ms = day_ms.saturating_add(DAY_MS + REACH_MS);
+            // How the entity was there before the first sample after it is in doubt too.
+            if let Some(around) = Stored::around(connection, entity, day_ms)?.filter(|around| around.is_merged) {
+                end_ms = end_ms.max(around.end_ms);
+            } else if let Some(next) =
+                Stored::at_or_after(connection, entity, block_id(day_ms.saturating_add(DAY_MS), entity))?
+            {
+                let hour_ms = next.ends.first_ms.div_euclid(HOUR_MS).saturating_mul(HOUR_MS);
+                end_ms = end_ms.max(hour_ms.saturating_add(HOUR_MS));
+            }
+            doubts.has_later |= end_ms >= until_ms;
+            doubts.times.push((sure_until(connection, entity, day_ms)?, end_ms));
+        }
+        let sampled = self.sightings.query_map((entity,), |row| Ok((row.get(0)?, row.get(2)?)))?;
+        for (target, until_ms) in sampled.collect::<rusqlite::Result<Vec<(i64, Option<i64>)>>>()? {
+            let unsealed = match self.unsealed.get(&target) {
+                Some(unsealed) => *unsealed,
+                None => {
+                    let oldest: Option<i64> = connection
+                        .prepare_cached(queries::POLL_UNSEALED_OLDEST)?
+                        .query_row(named_params! {":target": target}, |row| row.get(0))
+                        .optional()?;
+                    self.unsealed.insert(target, oldest);
+                    oldest
+                }
+            };
+            // What a target took of it later than this there is not.
+            if let Some(at_ms) = unsealed.filter(|at_ms| until_ms.is_none_or(|until_ms| *at_ms <= until_ms)) {
+                doubts.times.push((sure_until(connection, entity, at_ms)?, i64::MAX));
+                doubts.has_later = true;
+            }
+        }
+        doubts.times.iter_mut().for_each(|(from_ms, _)| *from_ms = self.again_from_ms.max(*from_ms));
+        doubts.times.retain(|(from_ms, end_ms)| from_ms < end_ms);
+        Ok(doubts)
     }
 }
 
-/// The doubtful times of an entity in a range, by their start.
-fn doubts(connection: &Connection, entity: i64, range: TimeRange) -> rusqlite::Result<Vec<(i64, i64)>> {
-    let (from_ms, until_ms) = (range.start().ms(), range.end().ms());
-    let mut statement = connection.prepare_cached(queries::ROLLUP_DUE_DAYS)?;
-    let parameters = named_params! {
-        ":entity": entity, ":from_ms": from_ms.saturating_sub(DAY_MS + REACH_MS),
-        ":until_ms": until_ms.saturating_add(REACH_MS),
-    };
-    let days = statement.query_map(parameters, |row| row.get::<_, i64>(0))?.collect::<rusqlite::Result<Vec<_>>>()?;
-    let mut doubts: Vec<(i64, i64)> = Vec::new();
-    for day_ms in days {
-        let mut end_ms = day_ms.saturating_add(DAY_MS + REACH_MS);
-        // How the entity was there before the first sample after it is in doubt too.
-        if let Some(around) = Stored::around(connection, entity, day_ms)?.filter(|around| around.is_merged) {
-            end_ms = end_ms.max(around.end_ms);
-        } else if let Some(next) =
-            Stored::at_or_after(connection, entity, block_id(day_ms.saturating_add(DAY_MS), entity))?
-        {
-            let hour_ms = next.ends.first_ms.div_euclid(HOUR_MS).saturating_mul(HOUR_MS);
-            end_ms = end_ms.max(hour_ms.saturating_add(HOUR_MS));
-        }
-        doubts.push((sure_until(connection, entity, day_ms)?, end_ms));
+impl Doubts {
+    /// Whether some of a time is in doubt.
+    fn touch(&self, from_ms: i64, until_ms: i64) -> bool {
+        self.times.iter().any(|(doubt_ms, end_ms)| *doubt_ms < until_ms && from_ms < *end_ms)
     }
-    for sighting in read::sightings(connection, entity)? {
-        let unsealed: Option<i64> = connection
-            .prepare_cached(queries::POLL_UNSEALED_OLDEST)?
-            .query_row(named_params! {":target": sighting.target}, |row| row.get(0))
-            .optional()?;
-        if let Some(at_ms) = unsealed {
-            doubts.push((sure_until(connection, entity, at_ms)?, i64::MAX));
-        }
-    }
-    let again_from_ms = made_again_from(connection)?;
-    let mut doubts: Vec<(i64, i64)> =
-        doubts.into_iter().map(|(from_ms, end_ms)| (from_ms.max(again_from_ms), end_ms)).collect();
-    doubts.retain(|(from_ms, end_ms)| from_ms < end_ms);
-    doubts.sort_unstable();
-    Ok(doubts)
+}
+
+/// The whole days (UTC) of a range.
+fn whole_days(range: TimeRange) -> Option<TimeRange> {
+    let start_ms = range.start().ms().saturating_add(DAY_MS - 1).div_euclid(DAY_MS).saturating_mul(DAY_MS);
+    let end_ms = range.end().ms().div_euclid(DAY_MS).saturating_mul(DAY_MS);
+    let days = TimeRange::new(Timestamp::from_ms(start_ms), Timestamp::from_ms(end_ms));
+    days.filter(|days| !days.is_empty())
 }
 
 /// Up to when nothing depends on what comes at an instant, or after: a whole hour.
@@ -147,8 +271,7 @@ fn sure_until(connection: &Connection, entity: i64, at_ms: i64) -> rusqlite::Res
 }
 
 /// What is left of a range.
-fn without(range: Option<TimeRange>, doubts: &[(i64, i64)]) -> Vec<TimeRange> {
-    let Some(range) = range else { return Vec::new() };
+fn without(range: TimeRange, doubts: &[(i64, i64)]) -> Vec<TimeRange> {
     let mut left = Vec::new();
     let mut from = range.start();
     for (start_ms, end_ms) in doubts {

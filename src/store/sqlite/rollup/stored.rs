@@ -2,15 +2,21 @@
 //!
 //! Must not know: what is in it, why it is made.
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use rusqlite::blob::Blob;
+use rusqlite::{Connection, MAIN_DB, OptionalExtension, Row, named_params};
 
 use super::super::block::Damage;
 use super::super::queries;
 use super::super::read::{During, damaged};
 use super::super::windows::{ENTITIES_END, block_id, block_start_ms};
-use super::format::{self, Layout};
+use super::format::{self, Layout, Opened, Source};
 use super::layout_id;
-use crate::model::{Hours, Kind};
+use crate::model::{Hours, Kind, Stay, Wanted};
+use crate::rollup::fields_count;
 use crate::store::StoreError;
 
 /// The samples that a rollup begins and ends with, and those beyond. Where it has none, the first is the one after it and
@@ -43,7 +49,7 @@ impl Ends {
     }
 }
 
-/// A row of the table.
+/// A row of the table, without its body.
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) id: i64,
@@ -52,11 +58,10 @@ pub(super) struct Stored {
     pub(super) ends: Ends,
     pub(super) is_merged: bool,
     layout: i64,
-    body: Vec<u8>,
 }
 
 impl Stored {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Stored> {
         Ok(Stored {
             id: row.get(0)?,
             end_ms: row.get(1)?,
@@ -64,7 +69,6 @@ impl Stored {
             ends: Ends { first_ms: row.get(3)?, last_ms: row.get(4)?, before_ms: row.get(5)?, after_ms: row.get(6)? },
             is_merged: row.get(7)?,
             layout: row.get(8)?,
-            body: row.get(9)?,
         })
     }
 
@@ -108,23 +112,93 @@ impl Stored {
         statement.query_map(parameters, Stored::of)?.collect()
     }
 
-    /// The hours with these fields, in this order.
+    /// All of its hours.
     pub(super) fn decode(
         &self,
         connection: &Connection,
         kind: &'static Kind,
-        fields: &[usize],
-        with_bins: bool,
         operation: &'static str,
     ) -> Result<Hours, StoreError> {
-        let text: String = connection
-            .prepare_cached(queries::ROLLUP_LAYOUT_FIELDS)
-            .and_then(|mut fields| fields.query_row(named_params! {":id": self.layout}, |row| row.get(0)))
-            .during(operation)?;
-        let layout = Layout::parse(&text);
-        format::open(&layout, &self.body)
-            .and_then(|opened| opened.hours(kind, fields, with_bins))
-            .map_err(|Damage(detail)| damaged(operation, format!("rollup {}: {detail}", self.id)))
+        let all: Vec<usize> = (0..fields_count(kind)).collect();
+        Bodies::new(connection, operation).hours(self, kind, &all, Wanted::ALL)
+    }
+}
+
+/// The bodies of rollups, read as far as they are wanted.
+pub(super) struct Bodies<'c> {
+    connection: &'c Connection,
+    operation: &'static str,
+    layouts: HashMap<i64, Layout>,
+    blob: Option<Blob<'c>>,
+}
+
+impl<'c> Bodies<'c> {
+    pub(super) fn new(connection: &'c Connection, operation: &'static str) -> Bodies<'c> {
+        Bodies { connection, operation, layouts: HashMap::new(), blob: None }
+    }
+
+    /// The hours with these fields, in this order.
+    pub(super) fn hours(
+        &mut self,
+        stored: &Stored,
+        kind: &'static Kind,
+        fields: &[usize],
+        wanted: Wanted,
+    ) -> Result<Hours, StoreError> {
+        self.open(stored, |opened| opened.hours(kind, fields, wanted))
+    }
+
+    /// The days with the sums of these fields, in this order, and the stays; nothing where only hours tell.
+    pub(super) fn days(
+        &mut self,
+        stored: &Stored,
+        kind: &'static Kind,
+        fields: &[usize],
+    ) -> Result<Option<Hours>, StoreError> {
+        self.open(stored, |opened| opened.days(kind, fields))
+    }
+
+    /// How the entity was there.
+    pub(super) fn stays(&mut self, stored: &Stored) -> Result<Vec<Stay>, StoreError> {
+        self.open(stored, |opened| opened.stays())
+    }
+
+    fn open<T>(
+        &mut self,
+        stored: &Stored,
+        read: impl FnOnce(Opened<'_, Blob<'c>>) -> Result<T, Damage>,
+    ) -> Result<T, StoreError> {
+        let layout = match self.layouts.entry(stored.layout) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let text: String = self
+                    .connection
+                    .prepare_cached(queries::ROLLUP_LAYOUT_FIELDS)
+                    .and_then(|mut fields| fields.query_row(named_params! {":id": stored.layout}, |row| row.get(0)))
+                    .during(self.operation)?;
+                place.insert(Layout::parse(&text))
+            }
+        };
+        let blob = match self.blob.take() {
+            Some(mut blob) => blob.reopen(stored.id).map(|()| blob),
+            None => self.connection.blob_open(MAIN_DB, "rollup", "body", stored.id, true),
+        };
+        let blob = self.blob.insert(blob.during(self.operation)?);
+        format::open(layout, blob)
+            .and_then(read)
+            .map_err(|Damage(detail)| damaged(self.operation, format!("rollup {}: {detail}", stored.id)))
+    }
+}
+
+impl Source for Blob<'_> {
+    fn length(&self) -> usize {
+        self.len()
+    }
+
+    fn read(&self, from: usize, length: usize) -> Result<Cow<'_, [u8]>, Damage> {
+        let mut bytes = vec![0; length.min(self.len().saturating_sub(from))];
+        self.read_at_exact(&mut bytes, from).map_err(|cause| Damage(cause.to_string()))?;
+        Ok(Cow::Owned(bytes))
     }
 }
 

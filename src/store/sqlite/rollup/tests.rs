@@ -8,7 +8,7 @@ use crate::answer::{self, AnswerError, Stop};
 use crate::model::{
     Attribute, AttributeType, Attributes, Class, Column, Derived, Formula, HOUR_MS, Hours, Identity, Key, Kind,
     KindBatch, Observation, Outcome, Poll, Repr, Sample, Snapshot, Stay, TargetName, TimeRange, Timestamp, Value,
-    hours::push_stay,
+    Wanted, hours::push_stay,
 };
 use crate::query::frame::Frame;
 use crate::query::request::{Agg, RangeRequest, Resolution, SamplesRequest};
@@ -355,6 +355,12 @@ const QUESTIONS: &[&str] = &[
     "step=1h&group_by=host&across=max&fields=cpu_cores,limit_cores,cpu_limit_ratio",
     "step=1w&group_by=app&across=avg&fields=memory_bytes,limit_cores&agg=avg,p50,min",
     "step=1d&app=app-1&fields=cpu_seconds_total",
+    "step=1d&fields=cpu_cores,busy_cores,used_bytes,memory_bytes,rest_bytes,hot_bytes&coverage=1",
+    "step=1d&fields=cpu_cores,heat,work_per_second",
+    "step=1d&group_by=app&fields=cpu_cores,memory_bytes,used_bytes&coverage=1",
+    "step=1w&group_by=&fields=cpu_seconds_total,busy_cores,memory_bytes",
+    "step=1d&fields=memory_bytes,used_bytes&agg=avg,count",
+    "step=all&fields=cpu_seconds_total,wait_seconds_total&agg=increase&coverage=1",
     "step=1d&top=2&top_by=memory_bytes.max&fields=memory_bytes&agg=max,p99",
     "step=3h&app=app-0&group_by=host&fields=cpu_cores,cpu_seconds_total&coverage=1",
 ];
@@ -381,14 +387,15 @@ fn assert_as_rolled(told: &Told, start_ms: i64, end_ms: i64) {
         let identity = &entity.identity;
         let fetch = HoursFetch {
             kind: &KIND,
-            identity,
+            identities: &[identity],
             range: range(start_ms, end_ms),
             fields: &fields,
-            with_bins: true,
+            wanted: Wanted::ALL,
+            by_days: false,
             with_stays: true,
         };
         let roller = Roller::new(&KIND, &fields, true);
-        for rolled in told.sqlite.hours(&fetch).unwrap() {
+        for rolled in told.sqlite.hours(&fetch).unwrap().into_iter().flatten() {
             let fetch = Fetch { kind: &KIND, identity, range: rolled.range, columns: roller.columns() };
             let hours = roller.roll(&told.memory.read(&fetch).unwrap(), &entity.versions);
             let about = format!("{identity:?} {:?}", rolled.range);

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::super::block::Damage;
 use super::super::queries;
 use super::format::{self, Layout};
-use crate::model::Class;
+use crate::model::{Class, Wanted};
 use crate::store::KindStats;
 
 /// Adds all rollups to their kinds. Gives their bytes.
@@ -39,7 +39,7 @@ pub(in super::super) fn weigh(
         let frame = stats.column("(frame)");
         frame.rollup_bytes = frame.rollup_bytes.saturating_add(bytes.saturating_sub(in_fields));
         let columns: Vec<usize> = (0..stats.kind.columns.len()).collect();
-        let hours = opened.hours(stats.kind, &columns, false)?;
+        let hours = opened.hours(stats.kind, &columns, Wanted::SUMS)?;
         let samples = |samples: i64| u64::try_from(samples).unwrap_or(0);
         let level = &mut stats.rollups;
         level.count = level.count.saturating_add(1);

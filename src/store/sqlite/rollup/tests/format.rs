@@ -4,9 +4,10 @@ use proptest::prelude::*;
 
 use super::{KIND, START_MS};
 use crate::model::{
-    Class, ColumnValues, HOUR_MS, Hours, Pick, Presence, Repr, Run, TimeRange, Timestamp, Total, Value, Version,
+    Class, ColumnValues, HOUR_MS, HourCell, HourRow, Hours, Pick, Presence, Repr, Run, TimeRange, Timestamp, Total,
+    Value, Version, Wanted,
 };
-use crate::rollup::{Roller, fields_count};
+use crate::rollup::{Roller, days, fields_count};
 use crate::store::conformance::fleet::Dice;
 use crate::store::sqlite::rollup::format::{self, Layout};
 
@@ -76,12 +77,54 @@ proptest! {
         let layout = Layout::of(&KIND);
         let body = format::encode(&KIND, &hours).unwrap();
         prop_assert_eq!(&Layout::parse(layout.text()), &layout);
-        let opened = format::open(&layout, &body).unwrap();
+        let opened = format::open(&layout, body.as_slice()).unwrap();
         let all: Vec<usize> = (0..fields_count(&KIND)).collect();
-        prop_assert_eq!(text(&opened.hours(&KIND, &all, true).unwrap()), text(&hours));
+        prop_assert_eq!(text(&opened.hours(&KIND, &all, Wanted::ALL).unwrap()), text(&hours));
         for field in all {
-            let one = opened.hours(&KIND, &[field], true).unwrap();
+            let one = opened.hours(&KIND, &[field], Wanted::ALL).unwrap();
             prop_assert_eq!(format!("{:?}", one.cells), format!("{:?}", [&hours.cells[field]]));
+        }
+    }
+
+    #[test]
+    fn days_are_the_sums_of_their_hours(run in run(), cut in 0..100 * HOUR_MS) {
+        let hours = rolled(&run, cut);
+        let layout = Layout::of(&KIND);
+        let body = format::encode(&KIND, &hours).unwrap();
+        let opened = format::open(&layout, body.as_slice()).unwrap();
+        prop_assert!(opened.are_days_of(&KIND, &hours).unwrap());
+        for field in 0..fields_count(&KIND) {
+            let Some(days) = opened.days(&KIND, &[field]).unwrap() else { continue };
+            prop_assert_eq!(&days.stays, &hours.stays);
+            let total = |cells: &[HourCell], of: fn(&HourCell) -> i128| cells.iter().map(of).sum::<i128>();
+            let (of_days, of_hours) = (&days.cells[0], &hours.cells[field]);
+            prop_assert_eq!(total(of_days, |cell| int(cell.sum)), total(of_hours, |cell| int(cell.sum)));
+            prop_assert_eq!(total(of_days, |cell| int(cell.holes)), total(of_hours, |cell| int(cell.holes)));
+            prop_assert_eq!(total(of_days, |cell| cell.count.into()), total(of_hours, |cell| cell.count.into()));
+        }
+        let samples = |rows: &[HourRow]| rows.iter().map(|row| row.samples).sum::<i64>();
+        let days = opened.days(&KIND, &[]).unwrap().unwrap();
+        prop_assert_eq!(samples(&days.rows), samples(&hours.rows));
+    }
+
+    #[test]
+    fn what_is_not_wanted_changes_nothing_else(run in run(), cut in 0..100 * HOUR_MS) {
+        let hours = rolled(&run, cut);
+        let layout = Layout::of(&KIND);
+        let body = format::encode(&KIND, &hours).unwrap();
+        let opened = format::open(&layout, body.as_slice()).unwrap();
+        let all: Vec<usize> = (0..fields_count(&KIND)).collect();
+        let sums = opened.hours(&KIND, &all, Wanted::SUMS).unwrap();
+        let others = opened.hours(&KIND, &all, Wanted::NO_BINS).unwrap();
+        for (field, cells) in hours.cells.iter().enumerate() {
+            for ((cell, sums), others) in cells.iter().zip(&sums.cells[field]).zip(&others.cells[field]) {
+                let expected = HourCell { bins: Vec::new(), ..cell.clone() };
+                prop_assert_eq!(format!("{others:?}"), format!("{expected:?}"));
+                let told = |cell: &HourCell| {
+                    format!("{:?}", (cell.count, cell.sum, cell.holes, cell.covered_ms, cell.below, cell.ratios))
+                };
+                prop_assert_eq!(told(sums), told(cell));
+            }
         }
     }
 
@@ -92,7 +135,10 @@ proptest! {
         let mut body = format::encode(&KIND, &hours).unwrap();
         *place.get_mut(&mut body) ^= 1_u8 << bit;
         let all: Vec<usize> = (0..fields_count(&KIND)).collect();
-        let read = format::open(&layout, &body).and_then(|opened| opened.hours(&KIND, &all, true));
+        let read = format::open(&layout, body.as_slice()).and_then(|opened| {
+            opened.hours(&KIND, &all, Wanted::ALL)?;
+            all.iter().try_for_each(|field| opened.days(&KIND, &[*field]).map(|_| ()))
+        });
         prop_assert!(read.is_err());
     }
 
@@ -189,26 +235,54 @@ fn lines_of(hours: &Hours) -> String {
     text
 }
 
-/// With `UPDATE=1` files that are missing are written. One that landed never is again: files like it are in the field.
-#[test]
-fn rollups_of_version_1_are_read_for_ever() {
+/// With `UPDATE=1` files of the newest version that are missing are written. One that landed never is again: files like it
+/// are in the field.
+fn check_golden(version: u8) {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rollups");
     for seed in 0..7 {
-        let file = |ending: &str| directory.join(format!("v1-{seed}.{ending}"));
-        if std::env::var_os("UPDATE").is_some() && !file("rollup").exists() {
-            std::fs::create_dir_all(&directory).unwrap();
+        let file = |ending: &str| directory.join(format!("v{version}-{seed}.{ending}"));
+        if version == 2 && std::env::var_os("UPDATE").is_some() && !file("rollup").exists() {
             let hours = golden(seed);
             std::fs::write(file("rollup"), format::encode(&KIND, &hours).unwrap()).unwrap();
             std::fs::write(file("layout"), Layout::of(&KIND).text()).unwrap();
-            std::fs::write(file("txt"), lines_of(&hours)).unwrap();
+            std::fs::write(file("txt"), lines_of(&hours) + &lines_of_days(&hours)).unwrap();
         }
         let layout = Layout::parse(&std::fs::read_to_string(file("layout")).unwrap());
         let body = std::fs::read(file("rollup")).unwrap();
         let all: Vec<usize> = (0..fields_count(&KIND)).collect();
-        let hours = format::open(&layout, &body).and_then(|opened| opened.hours(&KIND, &all, true)).unwrap();
+        let opened = format::open(&layout, body.as_slice()).unwrap();
+        let hours = opened.hours(&KIND, &all, Wanted::ALL).unwrap();
+        let mut lines = lines_of(&hours);
+        for field in all {
+            match opened.days(&KIND, &[field]).unwrap() {
+                Some(days) => lines += &lines_of_some_days(field, &days.rows, &days.cells[0]),
+                None => assert!(version == 1 || days::of(&KIND, &hours).cells[field].is_none(), "field {field}"),
+            }
+        }
         let expected = std::fs::read_to_string(file("txt")).unwrap();
-        assert!(lines_of(&hours) == expected, "{}: other hours than were written", file("rollup").display());
+        assert!(lines == expected, "{}: other hours than were written", file("rollup").display());
     }
+}
+
+fn lines_of_days(hours: &Hours) -> String {
+    let days = days::of(&KIND, hours);
+    let fields = days.cells.iter().enumerate();
+    fields.filter_map(|(field, cells)| Some(lines_of_some_days(field, &days.rows, cells.as_ref()?))).collect()
+}
+
+fn lines_of_some_days(field: usize, rows: &[HourRow], cells: &[HourCell]) -> String {
+    let hours = Hours { rows: rows.to_vec(), cells: vec![cells.to_vec()], ..Hours::default() };
+    lines_of(&hours).lines().map(|line| format!("days of {field}: {line}\n")).collect()
+}
+
+#[test]
+fn rollups_of_version_1_are_read_for_ever() {
+    check_golden(1);
+}
+
+#[test]
+fn rollups_of_version_2_are_read_for_ever() {
+    check_golden(2);
 }
 
 /// A derived column whose formula is another now has nothing in rollups of the old one.
@@ -220,8 +294,10 @@ fn hours_of_another_formula_are_not_taken_for_ones_own() {
     let field = crate::rollup::field_named(&KIND, "cpu_cores").unwrap();
     let layout = Layout::parse(&layout);
     format::sign_for_tests(&layout, &mut body);
-    let hours = format::open(&layout, &body).and_then(|opened| opened.hours(&KIND, &[field, 0], true)).unwrap();
-    assert!(hours.cells[0].iter().all(|cell| *cell == crate::model::HourCell::default()));
+    let hours = format::open(&layout, body.as_slice())
+        .and_then(|opened| opened.hours(&KIND, &[field, 0], Wanted::ALL))
+        .unwrap();
+    assert!(hours.cells[0].iter().all(|cell| *cell == HourCell::default()));
     assert!(hours.cells[1].iter().any(|cell| !cell.sum.is_nothing()));
 }
 
