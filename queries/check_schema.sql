@@ -1,3 +1,3 @@
 -- Everything that the schema holds.
 -- plan: scan (all is checked)
-SELECT name, coalesce(sql, '') FROM sqlite_schema;
+SELECT name, type || ' of ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema;

@@ -100,6 +100,23 @@ fn a_sample_that_is_kept_twice_is_named() {
     assert!(report.faults.iter().any(|fault| fault.contains("is in a block too")), "{:#?}", report.faults);
 }
 
+#[test]
+fn a_schema_that_names_another_table_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.db");
+    drop(recorded(&path));
+    let database = Connection::open(&path).unwrap();
+    database
+        .execute_batch(
+            "PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET tbl_name = 'event' WHERE name = 'sqlite_autoindex_rollup_layout_1'",
+        )
+        .unwrap();
+    drop(database);
+    let report = check(&path).unwrap();
+    assert!(report.faults.iter().any(|fault| fault.contains("rollup_layout_1 is not as it was made")), "{report:?}");
+}
+
 /// Everything that SQL can see of a file, table by table.
 fn dump(path: &Path) -> rusqlite::Result<BTreeMap<String, Vec<Vec<SqlValue>>>> {
     let database = Connection::open(path)?;

@@ -104,8 +104,9 @@ fn days_are_rolled_up_beside_the_writer_and_a_sample_that_comes_in_between_count
     assert_same(sqlite, &memory, now_ms);
 }
 
-/// A pause of the writer that nobody notices.
-const PAUSE_MAX_MS: i64 = 50;
+/// A pause of the writer that nobody notices, also on a machine that does much else; `benches/blocks.rs` tells how long
+/// they are on one that does not.
+const PAUSE_MAX_MS: i64 = 250;
 
 #[test]
 #[ignore = "millions of samples; run it by hand, in a release build"]
