@@ -224,10 +224,11 @@ fn live(store: &Store, kind: &'static Kind, (start, end, now): (Timestamp, Times
     let import = Import { kind, attributes: &["name", "app"], interval_ms: Some(interval_ms), now };
     let attributes = Arc::new(Attributes::from([("name", "steady".into()), ("app", "/steady".into())]));
     let mut fleet = fleet::Fleet::new(kind, 7, 1, 1, start, interval_ms);
-    let mut rounds = end.ms_since(start) / interval_ms;
+    let mut rounds = (end.ms_since(start) / interval_ms) as usize;
     while rounds > 0 {
         let mut samples = Vec::new();
-        for _ in 0..rounds.min(SAMPLES_A_BATCH as i64) {
+        let together = rounds.min(SAMPLES_A_BATCH);
+        for _ in 0..together {
             let seen = fleet.round().into_iter().flat_map(|snapshot| snapshot.batches).flat_map(|it| it.observations);
             samples.extend(seen.filter_map(|seen| seen.sample).map(|sample| ForeignSample {
                 identity: steady(),
@@ -235,7 +236,7 @@ fn live(store: &Store, kind: &'static Kind, (start, end, now): (Timestamp, Times
                 sample,
             }));
         }
-        rounds -= SAMPLES_A_BATCH as i64;
+        rounds -= together;
         store.import(&import, samples).unwrap();
     }
     store.end_import(kind).unwrap();

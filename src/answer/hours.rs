@@ -7,7 +7,7 @@ use crate::model::{EntityRecord, HOUR_MS, Identity, Run, TimeRange, Timestamp};
 use crate::query::evaluate::{Evaluation, HourNeeds, Pass};
 use crate::query::seen::Seen;
 use crate::rollup::Roller;
-use crate::store::{Fetch, HoursFetch, Rolled, Store};
+use crate::store::{Fetch, HoursFetch};
 
 /// Hours of one entity read at once where all of them would be too many: four weeks.
 pub(super) const PIECE_MS: i64 = 28 * 24 * HOUR_MS;
@@ -16,8 +16,6 @@ pub(super) const PIECE_MS: i64 = 28 * 24 * HOUR_MS;
 const TOGETHER_BYTES: i64 = 8 * 1024 * 1024;
 /// Most entities at once: from there on more save nothing.
 const TOGETHER_MAX: usize = 256;
-/// Entities whose hours take long enough to read for a second thread to be worth its start.
-const TWO_THREADS_MIN: usize = 64;
 /// Bytes of a row, and of a cell; with bins, of which an hour has some dozen.
 const ROW_BYTES: i64 = 40;
 const CELL_BYTES: i64 = 256;
@@ -99,16 +97,16 @@ impl RangeReader<'_> {
         let end = asked.rolled_until.map_or(end, |until| end.min(hour_at_or_after(until)));
         for piece in TimeRange::new(start, end).into_iter().flat_map(|whole| whole.pieces(piece_ms)) {
             self.stop.check()?;
-            let of = |identities| HoursFetch {
+            let fetch = HoursFetch {
                 kind: self.request.kind,
-                identities,
+                identities: &identities,
                 range: piece,
                 fields: &asked.needs.fields,
                 wanted: asked.needs.wanted,
                 by_days: asked.needs.by_days,
                 with_stays: asked.needs.with_stays && piece.end() == end,
             };
-            for (course, found) in courses.iter_mut().zip(hours_of(self.store, &identities, of)?) {
+            for (course, found) in courses.iter_mut().zip(self.store.hours(&fetch)?) {
                 for rolled in found {
                     self.fold_samples(evaluation, asked, course, rolled.range.start())?;
                     let rows = u64::try_from(rolled.hours.rows.len()).unwrap_or(u64::MAX);
@@ -192,28 +190,6 @@ impl RangeReader<'_> {
         }
         Ok(())
     }
-}
-
-/// The hours of some entities: of many, on two threads.
-fn hours_of<'f>(
-    store: &Store,
-    identities: &'f [&'f Identity],
-    fetch: impl Fn(&'f [&'f Identity]) -> HoursFetch<'f>,
-) -> Result<Vec<Vec<Rolled>>, AnswerError> {
-    if identities.len() < TWO_THREADS_MIN {
-        return Ok(store.hours(&fetch(identities))?);
-    }
-    let (left, right) = identities.split_at(identities.len() / 2);
-    let (left, right) = (fetch(left), fetch(right));
-    std::thread::scope(|scope| {
-        let right = scope.spawn(|| store.hours(&right));
-        let mut all = store.hours(&left)?;
-        match right.join() {
-            Ok(found) => all.extend(found?),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-        Ok(all)
-    })
 }
 
 fn hour_at_or_before(at: Timestamp) -> Timestamp {
