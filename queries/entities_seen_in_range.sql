@@ -3,7 +3,7 @@
 SELECT entity.id, entity.identity, entity.ended_ms
 FROM entity
 WHERE entity.kind = :kind AND entity.identity >= coalesce(:after, x'') AND entity.identity IS NOT :after
-    AND (:part IS NULL OR instr(entity.identity, :part) > 0)
+    AND CASE WHEN :part IS NULL THEN 1 ELSE instr(entity.identity, :part) > 0 END
     AND EXISTS (
         SELECT 1
         FROM sighting

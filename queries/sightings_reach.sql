@@ -1,2 +1,2 @@
--- Which targets saw an entity, in the order in which they found it, and when they first and last did.
-SELECT target, first_seen_ms, last_seen_ms FROM sighting WHERE entity = :entity ORDER BY turn;
+-- Which targets saw an entity, when they first and last did, and in which order they found it.
+SELECT target, first_seen_ms, last_seen_ms, turn FROM sighting WHERE entity = :entity;

@@ -24,7 +24,7 @@ mod member;
 mod versions;
 
 use combine::{Combine, combine};
-use group::Group;
+use group::{Group, Watched};
 pub use hours::{HourField, HourNeeds};
 use member::Member;
 pub(crate) use member::percentile;
@@ -323,7 +323,8 @@ impl<'a> Evaluation<'a> {
             }
         };
         if let Some(group) = self.groups.get_mut(index) {
-            group.join(&self.fields, self.request.across, self.edges, &entity.target, taken, seen, &seen_ms);
+            let watched = Watched { target: &entity.target, seen, ms: &seen_ms };
+            group.join(&self.fields, self.request.across, self.edges, taken, watched);
         }
         Ok(())
     }

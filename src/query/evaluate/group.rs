@@ -57,6 +57,15 @@ struct Slot {
     unknown: i64,
 }
 
+/// When a member's target was seen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Watched<'a> {
+    pub(super) target: &'a TargetName,
+    pub(super) seen: &'a Seen,
+    /// For how long in each bucket.
+    pub(super) ms: &'a Arc<[i64]>,
+}
+
 /// How long a member was there in a bucket.
 #[derive(Debug, Clone, Copy, Default)]
 struct Presence {
@@ -79,17 +88,16 @@ impl Group {
         }
     }
 
-    /// Adds what one entity gave. `seen_ms`: for each bucket, how long its target was seen.
+    /// Adds what one entity gave.
     pub(super) fn join(
         &mut self,
         fields: &[Field],
         across: Option<Across>,
         edges: &[Timestamp],
-        target: &TargetName,
         member: &Member,
-        seen: &Seen,
-        seen_ms: &Arc<[i64]>,
+        watched: Watched<'_>,
     ) {
+        let Watched { target, seen, ms: seen_ms } = watched;
         let place = self.targets.iter().position(|known| known.name == *target).unwrap_or_else(|| {
             let away = vec![0; self.buckets + 1];
             self.targets.push(Target { name: target.clone(), seen_ms: Arc::clone(seen_ms), away });

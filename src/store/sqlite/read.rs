@@ -2,6 +2,7 @@
 //!
 //! Must not know: connections and transactions; it answers from the one it is given.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -151,6 +152,7 @@ struct ReachRow {
     target: i64,
     first_seen_ms: i64,
     last_seen_ms: Option<i64>,
+    turn: i64,
 }
 
 impl<'c> Records<'c> {
@@ -171,11 +173,12 @@ impl<'c> Records<'c> {
 
     fn record(&mut self, identity: Identity, id: i64, ended_ms: Option<i64>) -> Result<EntityRecord, StoreError> {
         let mut rows = self.reach.query((id,)).during(Self::OPERATION)?;
-        let mut main: Option<((bool, i64), i64)> = None;
+        let mut main = None;
         let (mut first_seen_ms, mut last_seen_ms) = (i64::MAX, i64::MIN);
         while let Some(row) = rows.next().during(Self::OPERATION)? {
             let of = |row: &Row<'_>| {
-                Ok(ReachRow { target: row.get(0)?, first_seen_ms: row.get(1)?, last_seen_ms: row.get(2)? })
+                let (target, first_seen_ms, last_seen_ms) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok(ReachRow { target, first_seen_ms, last_seen_ms, turn: row.get(3)? })
             };
             let row = of(row).during(Self::OPERATION)?;
             let good_started_ms = target(self.connection, &mut self.targets, row.target)?.1;
@@ -183,13 +186,10 @@ impl<'c> Records<'c> {
             first_seen_ms = first_seen_ms.min(row.first_seen_ms);
             last_seen_ms = last_seen_ms.max(seen_ms);
             // Of equals the first.
-            let rank = (row.last_seen_ms.is_none(), seen_ms);
-            if main.is_none_or(|(best, _)| rank > best) {
-                main = Some((rank, row.target));
-            }
+            main = main.max(Some((row.last_seen_ms.is_none(), seen_ms, Reverse(row.turn), row.target)));
         }
         drop(rows);
-        let Some((_, main)) = main else {
+        let Some((.., main)) = main else {
             return Err(damaged(Self::OPERATION, format!("nothing saw entity {id}")));
         };
         let target = target(self.connection, &mut self.targets, main)?.0.clone();

@@ -78,7 +78,7 @@ enum Outcome {
     Later { ready_ms: i64 },
     /// Its hours, and the rollup that they are in up to now. Days before it that have no samples, but time between two of
     /// them, are due with it.
-    Made { new: Fresh, old: Option<i64>, due: Vec<i64> },
+    Made { new: Box<Fresh>, old: Option<i64>, due: Vec<i64> },
 }
 
 /// Rolls up a little of what is ripe; `before`: of days that begin before it, whole or not, as retention is about to take
@@ -339,7 +339,7 @@ fn made(
     let (start_ms, end_ms, until_ms, is_merged) = window;
     let new = Fresh::new(kind, entity, (start_ms, end_ms), until_ms, ends, is_merged, &hours)?;
     let due = if is_empty { Vec::new() } else { days_between(run) };
-    Ok(Outcome::Made { new, old: known.map(|stored| stored.id), due })
+    Ok(Outcome::Made { new: Box::new(new), old: known.map(|stored| stored.id), due })
 }
 
 /// Hours of a day of which some samples are gone: those that were rolled up stay.

@@ -28,7 +28,7 @@ pub(in super::super) fn check(
             continue;
         };
         let Some(kind) = kinds.iter().copied().find(|kind| kind.name == name) else { continue };
-        let layout = Layout::parse(&fields);
+        let layout = Layout::parse(kind, &fields);
         let all: Vec<usize> = (0..fields_count(kind)).collect();
         let body = row.get_ref(3)?.as_blob()?;
         let read = format::open(&layout, body).and_then(|opened| {

@@ -84,14 +84,15 @@ pub(super) fn damage<T>(what: impl Into<String>) -> Result<T, Damage> {
 pub(super) struct Layout {
     fields: Vec<String>,
     text: String,
+    /// Of each of the kind's fields as they are today its place, if it is there.
+    places: Vec<Option<usize>>,
 }
 
 impl Layout {
     /// The layout of a kind's fields as they are today.
     pub(super) fn of(kind: &'static Kind) -> Layout {
-        let fields: Vec<String> = (0..fields_count(kind)).map(|field| name_of(kind, field)).collect();
-        let text = fields.iter().map(|name| format!("{name}\n")).collect();
-        Layout { fields, text }
+        let text: String = (0..fields_count(kind)).map(|field| name_of(kind, field) + "\n").collect();
+        Layout::parse(kind, &text)
     }
 
     /// As it is kept: a line a field.
@@ -99,14 +100,19 @@ impl Layout {
         &self.text
     }
 
-    /// The layout of such a text.
-    pub(super) fn parse(text: &str) -> Layout {
-        Layout { fields: text.lines().map(str::to_owned).collect(), text: text.to_owned() }
+    /// The layout of such a text, of a kind.
+    pub(super) fn parse(kind: &'static Kind, text: &str) -> Layout {
+        let fields: Vec<String> = text.lines().map(str::to_owned).collect();
+        let place = |field: usize| {
+            let name = name_of(kind, field);
+            fields.iter().position(|known| *known == name)
+        };
+        let places = (0..fields_count(kind)).map(place).collect();
+        Layout { fields, text: text.to_owned(), places }
     }
 
-    fn position(&self, kind: &'static Kind, field: usize) -> Option<usize> {
-        let name = name_of(kind, field);
-        self.fields.iter().position(|known| *known == name)
+    fn position(&self, field: usize) -> Option<usize> {
+        self.places.get(field).copied().flatten()
     }
 }
 
@@ -382,11 +388,11 @@ impl<'a, S: Source + ?Sized> Opened<'a, S> {
     }
 
     /// The days with the sums of these fields, in this order, and the stays; nothing where only hours tell.
-    pub(super) fn days(&self, kind: &'static Kind, fields: &[usize]) -> Result<Option<Hours>, Damage> {
+    pub(super) fn days(&self, fields: &[usize]) -> Result<Option<Hours>, Damage> {
         let Some(count) = self.days else { return Ok(None) };
         let mut days = Hours { rows: self.some_rows(0, count)?, stays: self.stays()?, ..Hours::default() };
         for field in fields {
-            let section = match self.layout.position(kind, *field) {
+            let section = match self.layout.position(*field) {
                 Some(position) => self.section(position + 1)?,
                 None => None,
             };
@@ -412,10 +418,10 @@ impl<'a, S: Source + ?Sized> Opened<'a, S> {
         let expected = days::of(kind, hours);
         for (field, cells) in expected.cells.iter().enumerate() {
             // What is not in the layout is in neither.
-            if self.layout.position(kind, field).is_none() {
+            if self.layout.position(field).is_none() {
                 continue;
             }
-            let is_right = match (self.days(kind, &[field])?, cells) {
+            let is_right = match (self.days(&[field])?, cells) {
                 (Some(days), Some(cells)) => days.rows == expected.rows && days.cells.first() == Some(cells),
                 (None, None) => true,
                 _ => false,
@@ -434,7 +440,7 @@ impl<'a, S: Source + ?Sized> Opened<'a, S> {
         rows: &[HourRow],
         wanted: Wanted,
     ) -> Result<Vec<HourCell>, Damage> {
-        let section = match self.layout.position(kind, field) {
+        let section = match self.layout.position(field) {
             Some(position) => self.section(self.first_of_rows() + position + 1)?,
             None => None,
         };

@@ -173,7 +173,7 @@ impl<'c, 'f> Reader<'c, 'f> {
             if is_doubtful {
                 return Ok(Vec::new());
             }
-            let stays = self.bodies.stays(&stored)?;
+            let stays = self.bodies.stays(&stored, self.fetch.kind)?;
             // A day into which only time between two samples reaches has no stays of its own.
             if !stays.is_empty() {
                 return Ok(stays.into_iter().filter(|stay| stay.from < self.fetch.range.end()).collect());

@@ -124,7 +124,7 @@ impl Stored {
     }
 }
 
-/// The bodies of rollups, read as far as they are wanted.
+/// The bodies of a kind's rollups, read as far as they are wanted.
 pub(super) struct Bodies<'c> {
     connection: &'c Connection,
     operation: &'static str,
@@ -145,7 +145,7 @@ impl<'c> Bodies<'c> {
         fields: &[usize],
         wanted: Wanted,
     ) -> Result<Hours, StoreError> {
-        self.open(stored, |opened| opened.hours(kind, fields, wanted))
+        self.open(stored, kind, |opened| opened.hours(kind, fields, wanted))
     }
 
     /// The days with the sums of these fields, in this order, and the stays; nothing where only hours tell.
@@ -155,17 +155,18 @@ impl<'c> Bodies<'c> {
         kind: &'static Kind,
         fields: &[usize],
     ) -> Result<Option<Hours>, StoreError> {
-        self.open(stored, |opened| opened.days(kind, fields))
+        self.open(stored, kind, |opened| opened.days(fields))
     }
 
     /// How the entity was there.
-    pub(super) fn stays(&mut self, stored: &Stored) -> Result<Vec<Stay>, StoreError> {
-        self.open(stored, |opened| opened.stays())
+    pub(super) fn stays(&mut self, stored: &Stored, kind: &'static Kind) -> Result<Vec<Stay>, StoreError> {
+        self.open(stored, kind, |opened| opened.stays())
     }
 
     fn open<T>(
         &mut self,
         stored: &Stored,
+        kind: &'static Kind,
         read: impl FnOnce(Opened<'_, Blob<'c>>) -> Result<T, Damage>,
     ) -> Result<T, StoreError> {
         let layout = match self.layouts.entry(stored.layout) {
@@ -176,7 +177,7 @@ impl<'c> Bodies<'c> {
                     .prepare_cached(queries::ROLLUP_LAYOUT_FIELDS)
                     .and_then(|mut fields| fields.query_row(named_params! {":id": stored.layout}, |row| row.get(0)))
                     .during(self.operation)?;
-                place.insert(Layout::parse(&text))
+                place.insert(Layout::parse(kind, &text))
             }
         };
         let blob = match self.blob.take() {

@@ -27,7 +27,7 @@ pub(in super::super) fn weigh(
         whole = whole.saturating_add(bytes);
         let (kind, fields): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
         let Some(stats) = kind.and_then(|kind| of_kinds.get_mut(kind.as_str())) else { continue };
-        let layout = Layout::parse(&fields.ok_or_else(|| Damage("a rollup without a layout".to_owned()))?);
+        let layout = Layout::parse(stats.kind, &fields.ok_or_else(|| Damage("a rollup without a layout".to_owned()))?);
         let opened = format::open(&layout, body)?;
         let mut in_fields = 0_u64;
         for (name, bytes) in opened.weigh() {

@@ -76,7 +76,7 @@ proptest! {
         hours.after.clear();
         let layout = Layout::of(&KIND);
         let body = format::encode(&KIND, &hours).unwrap();
-        prop_assert_eq!(&Layout::parse(layout.text()), &layout);
+        prop_assert_eq!(&Layout::parse(&KIND, layout.text()), &layout);
         let opened = format::open(&layout, body.as_slice()).unwrap();
         let all: Vec<usize> = (0..fields_count(&KIND)).collect();
         prop_assert_eq!(text(&opened.hours(&KIND, &all, Wanted::ALL).unwrap()), text(&hours));
@@ -94,7 +94,7 @@ proptest! {
         let opened = format::open(&layout, body.as_slice()).unwrap();
         prop_assert!(opened.are_days_of(&KIND, &hours).unwrap());
         for field in 0..fields_count(&KIND) {
-            let Some(days) = opened.days(&KIND, &[field]).unwrap() else { continue };
+            let Some(days) = opened.days(&[field]).unwrap() else { continue };
             prop_assert_eq!(&days.stays, &hours.stays);
             let total = |cells: &[HourCell], of: fn(&HourCell) -> i128| cells.iter().map(of).sum::<i128>();
             let (of_days, of_hours) = (&days.cells[0], &hours.cells[field]);
@@ -103,7 +103,7 @@ proptest! {
             prop_assert_eq!(total(of_days, |cell| cell.count.into()), total(of_hours, |cell| cell.count.into()));
         }
         let samples = |rows: &[HourRow]| rows.iter().map(|row| row.samples).sum::<i64>();
-        let days = opened.days(&KIND, &[]).unwrap().unwrap();
+        let days = opened.days(&[]).unwrap().unwrap();
         prop_assert_eq!(samples(&days.rows), samples(&hours.rows));
     }
 
@@ -137,7 +137,7 @@ proptest! {
         let all: Vec<usize> = (0..fields_count(&KIND)).collect();
         let read = format::open(&layout, body.as_slice()).and_then(|opened| {
             opened.hours(&KIND, &all, Wanted::ALL)?;
-            all.iter().try_for_each(|field| opened.days(&KIND, &[*field]).map(|_| ()))
+            all.iter().try_for_each(|field| opened.days(&[*field]).map(|_| ()))
         });
         prop_assert!(read.is_err());
     }
@@ -247,14 +247,14 @@ fn check_golden(version: u8) {
             std::fs::write(file("layout"), Layout::of(&KIND).text()).unwrap();
             std::fs::write(file("txt"), lines_of(&hours) + &lines_of_days(&hours)).unwrap();
         }
-        let layout = Layout::parse(&std::fs::read_to_string(file("layout")).unwrap());
+        let layout = Layout::parse(&KIND, &std::fs::read_to_string(file("layout")).unwrap());
         let body = std::fs::read(file("rollup")).unwrap();
         let all: Vec<usize> = (0..fields_count(&KIND)).collect();
         let opened = format::open(&layout, body.as_slice()).unwrap();
         let hours = opened.hours(&KIND, &all, Wanted::ALL).unwrap();
         let mut lines = lines_of(&hours);
         for field in all {
-            match opened.days(&KIND, &[field]).unwrap() {
+            match opened.days(&[field]).unwrap() {
                 Some(days) => lines += &lines_of_some_days(field, &days.rows, &days.cells[0]),
                 None => assert!(version == 1 || days::of(&KIND, &hours).cells[field].is_none(), "field {field}"),
             }
@@ -292,7 +292,7 @@ fn hours_of_another_formula_are_not_taken_for_ones_own() {
     let mut body = format::encode(&KIND, &golden(1)).unwrap();
     // As that program would have kept it: its checksum is over its own layout.
     let field = crate::rollup::field_named(&KIND, "cpu_cores").unwrap();
-    let layout = Layout::parse(&layout);
+    let layout = Layout::parse(&KIND, &layout);
     format::sign_for_tests(&layout, &mut body);
     let hours = format::open(&layout, body.as_slice())
         .and_then(|opened| opened.hours(&KIND, &[field, 0], Wanted::ALL))
