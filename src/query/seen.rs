@@ -3,7 +3,7 @@
 //! Must not know: entities, samples, the store; polls come in as values, in time order.
 
 use crate::model::{Outcome, PollChain, PollLink, PollRecord, TargetName, TimeRange, Timestamp};
-use crate::rate::chain::{reach_ms, silence_ms};
+use crate::rate::chain::{self, reach_ms, silence_ms};
 
 use super::frame::{Cause, Gap};
 
@@ -48,9 +48,7 @@ impl Seen {
 
     /// Takes the next tick.
     pub fn fold(&mut self, tick: &PollRecord) {
-        let link =
-            PollLink { started: tick.poll.started, seen_until: tick.seen_until, interval_ms: tick.poll.interval_ms };
-        self.fold_link(tick.poll.outcome, link);
+        self.fold_link(tick.poll.outcome, chain::link(tick));
     }
 
     /// Takes the next ticks, which are a chain: the same as taking each of them.

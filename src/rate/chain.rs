@@ -2,7 +2,7 @@
 //!
 //! Must not know: where polls come from, what is made of chains.
 
-use crate::model::{PollChain, PollLink, PollRecord};
+use crate::model::{Outcome, PollChain, PollLink, PollRecord};
 
 use super::HOLE_INTERVALS;
 
@@ -10,6 +10,11 @@ use super::HOLE_INTERVALS;
 /// nobody polled.
 const SILENCE_MS: i64 = 90_000;
 const SILENCE_INTERVALS: i64 = 9;
+
+/// A poll tells of no time further after its start than this, or than is covered between two of them if that is longer: its
+/// samples are taken while it lasts, whatever their clocks say. So what is known of a range never depends on polls that
+/// ended long before it.
+const AHEAD_MS: i64 = 30_000;
 
 /// The longest time between two good polls of this interval, that is covered by them.
 pub fn reach_ms(interval_ms: i64) -> i64 {
@@ -21,14 +26,20 @@ pub fn silence_ms(interval_ms: i64) -> i64 {
     SILENCE_MS.max(interval_ms.saturating_mul(SILENCE_INTERVALS))
 }
 
+/// What matters of a tick.
+pub fn link(tick: &PollRecord) -> PollLink {
+    let (started, interval_ms) = (tick.poll.started, tick.poll.interval_ms);
+    let ahead_ms = reach_ms(interval_ms).max(AHEAD_MS);
+    PollLink { started, seen_until: tick.seen_until.min(started.plus_ms(ahead_ms)), interval_ms }
+}
+
 /// Makes chains of ticks in their order.
 pub fn chains<'a>(ticks: impl Iterator<Item = &'a PollRecord>) -> Vec<PollChain> {
     let mut chains: Vec<PollChain> = Vec::new();
     for tick in ticks {
-        let link =
-            PollLink { started: tick.poll.started, seen_until: tick.seen_until, interval_ms: tick.poll.interval_ms };
+        let link = link(tick);
         match chains.last_mut() {
-            Some(chain) if goes_on(chain, tick) => {
+            Some(chain) if goes_on(chain, tick.poll.outcome, link) => {
                 chain.last = PollLink { seen_until: chain.last.seen_until.max(link.seen_until), ..link };
             }
             _ => chains.push(PollChain { outcome: tick.poll.outcome, first: link, last: link }),
@@ -37,13 +48,11 @@ pub fn chains<'a>(ticks: impl Iterator<Item = &'a PollRecord>) -> Vec<PollChain>
     chains
 }
 
-fn goes_on(chain: &PollChain, tick: &PollRecord) -> bool {
-    let interval_ms = tick.poll.interval_ms;
+fn goes_on(chain: &PollChain, outcome: Outcome, link: PollLink) -> bool {
     if chain.outcome.is_good() {
-        tick.poll.outcome.is_good() && tick.seen_until.ms_since(chain.last.seen_until) <= reach_ms(interval_ms)
+        outcome.is_good() && link.seen_until.ms_since(chain.last.seen_until) <= reach_ms(link.interval_ms)
     } else {
         // The gap that the first of them ends may be a silence, so that a second begins another.
-        let silence_ms = silence_ms(interval_ms);
-        tick.poll.outcome == chain.outcome && tick.poll.started.ms_since(chain.last.started) <= silence_ms
+        outcome == chain.outcome && link.started.ms_since(chain.last.started) <= silence_ms(link.interval_ms)
     }
 }

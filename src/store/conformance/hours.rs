@@ -9,7 +9,7 @@ use crate::render::json;
 /// Hours answer ranges of a day and more.
 pub(in super::super) const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// Questions about a kind that hours answer. Groups are not among them: they are made of samples while there are any.
+/// Questions about a kind that hours answer.
 fn questions(kind: &Kind) -> &'static [&'static str] {
     if kind.name == THING.name {
         &[
