@@ -17,6 +17,7 @@ fn questions(kind: &Kind) -> &'static [&'static str] {
             "step=6h&fields=work_cores,heat,load_bytes&agg=avg,max,p95&label=x",
             "step=6h&fields=heat,load_bytes&agg=min,last,count",
             "step=1d&top=2&top_by=work_seconds_total&fields=work_seconds_total,load_bytes",
+            "step=6h&group_by=label&fields=work_cores,heat,load_bytes",
         ]
     } else {
         &["step=1d&fields=samples&agg=avg,last,count&tz=Europe/Berlin", "step=all&fields=samples"]

@@ -2,7 +2,8 @@
 //!
 //! Doubtful are days that are due and what lies within reach of them, and everything from shortly before the oldest
 //! sample that may not be in a block yet, or from the sample before that: how the entity was there in between depends on
-//! both. Nothing is doubtful where samples are gone. Outside of that there is no sample that is not rolled up. Must not know: what is asked of hours.
+//! both. Nothing is doubtful where samples are gone. Outside of that there is no sample that is not rolled up.
+//! Must not know: what is asked of hours.
 
 use std::collections::HashMap;
 
