@@ -289,16 +289,11 @@ impl RangeReader<'_> {
         self.plan.bytes = self.plan.bytes.saturating_add(work.bytes);
     }
 
-    /// Whether part of the range has no polls any more, so that only chains tell when targets were seen.
-    fn polls_are_gone(&self) -> bool {
-        self.kept_from.is_some_and(|kept_from| kept_from > self.request.range.start())
-    }
-
     fn seen(&mut self, target: &TargetName) -> Result<Arc<Seen>, AnswerError> {
         if let Some(seen) = self.seen.get(target) {
             return Ok(Arc::clone(seen));
         }
-        let by_hours = self.polls_are_gone();
+        let by_hours = self.request.resolution == Resolution::Hours;
         let seen = Arc::new(seen::seen(self.store, target, self.request.range, by_hours, self.stop)?);
         self.seen.insert(target.clone(), Arc::clone(&seen));
         Ok(seen)
@@ -311,7 +306,7 @@ impl RangeReader<'_> {
             return Ok(None);
         }
         let (kind, range, filter) = (self.request.kind, self.request.range, &self.request.filter);
-        let by_hours = self.polls_are_gone();
+        let by_hours = self.request.resolution == Resolution::Hours;
         let near = TimeRange::new(range.start().plus_ms(-TARGETS_REACH_MS), range.end().plus_ms(TARGETS_REACH_MS));
         let mut targets = BTreeSet::new();
         for_each_entity(self.store, kind, filter, near.unwrap_or(range), None, |entity| {

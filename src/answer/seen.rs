@@ -6,7 +6,7 @@ use super::{AnswerError, RUN_MS, Stop};
 use crate::model::time::settle_ms;
 use crate::model::{Outcome, PollChain, TargetName, TimeRange, Timestamp};
 use crate::query::seen::Seen;
-use crate::rate::chain::{chains, silence_ms};
+use crate::rate::chain::{ahead_ms, chains, silence_ms};
 use crate::store::{Chains, Store};
 
 /// Longest time whose polls are read at once, after a time without any: 70,000 polls every 10 s.
@@ -24,8 +24,8 @@ enum Ticks {
 }
 
 /// When a target was seen in a range, and around it, so that a gap that reaches into it has its cause: before it as far
-/// as a target may be silent, after it as long as the range takes to settle, so that what comes later changes nothing.
-/// `by_hours`: from chains, as far as there are any.
+/// as a target may be silent after what an older poll tells of, after it as far as it may be silent, or as the range takes
+/// to settle. `by_hours`: from chains, as far as there are any.
 pub(super) fn seen(
     store: &Store,
     target: &TargetName,
@@ -45,8 +45,8 @@ pub(super) fn seen(
     let of_days = known.days.iter().flat_map(|(_, chains)| chains).map(|chain| chain.first);
     let of_chains = of_chains.chain(of_days).map(|link| link.interval_ms);
     let interval_ms = polls.map(|record| record.poll.interval_ms).chain(of_chains).max().unwrap_or(0);
-    let after_ms = settle_ms(interval_ms);
-    let before_ms = silence_ms(interval_ms).max(after_ms);
+    let after_ms = silence_ms(interval_ms).max(settle_ms(interval_ms));
+    let before_ms = after_ms.saturating_add(ahead_ms(interval_ms));
     let from = range.start().plus_ms(before_ms.saturating_neg());
     let Some(around) = TimeRange::new(from, range.end().plus_ms(after_ms)) else { return Ok(seen) };
     let known = if by_hours { store.poll_chains(target, days(around))? } else { known };
@@ -166,3 +166,6 @@ pub(super) fn recorder_ran(
     ran.sort_by_key(|span| span.start());
     Ok(ran)
 }
+
+#[cfg(test)]
+mod tests;

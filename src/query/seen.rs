@@ -13,10 +13,13 @@ pub struct Seen {
     target: TargetName,
     covered: Vec<TimeRange>,
     gaps: Vec<Unseen>,
+    /// What may be a gap: so far only failed ticks came after the last good one.
+    pending: Vec<Unseen>,
+    /// From when on something is known of it, and the interval of its first tick.
+    first: Option<(Timestamp, i64)>,
     last_good: Option<Timestamp>,
     last_good_started: Option<Timestamp>,
     last_tick: Option<(Timestamp, Outcome)>,
-    pending: Vec<Unseen>,
     interval_ms: i64,
 }
 
@@ -27,7 +30,7 @@ struct Unseen {
     end: Timestamp,
     /// How its ticks ended; None where it had none.
     outcome: Option<Outcome>,
-    /// A target that is polled has a tick within this time.
+    /// A target that is polled has a tick within this time, even when it is down.
     patience_ms: i64,
 }
 
@@ -38,10 +41,11 @@ impl Seen {
             target,
             covered: Vec::new(),
             gaps: Vec::new(),
+            pending: Vec::new(),
+            first: None,
             last_good: None,
             last_good_started: None,
             last_tick: None,
-            pending: Vec::new(),
             interval_ms: 0,
         }
     }
@@ -59,37 +63,33 @@ impl Seen {
             return;
         }
         if chain.outcome.is_good() {
-            let from = self.last_good.unwrap_or(chain.first.seen_until);
-            if let Some(span) = TimeRange::new(from, last.seen_until) {
-                self.cover(span);
-            }
+            self.cover_until(last.seen_until);
             self.end_good(last);
         } else {
-            let start = self.last_known().unwrap_or(chain.first.started);
-            self.extend_pending(start, last.started, Some(chain.outcome), silence_ms(last.interval_ms));
+            // Those within a chain follow each other without a silence.
+            if let Some(start) = self.last_known() {
+                self.extend_pending(start, last.started, Some(chain.outcome), last.interval_ms);
+            }
             self.last_tick = Some((last.started, chain.outcome));
         }
         self.interval_ms = last.interval_ms;
     }
 
     fn fold_link(&mut self, outcome: Outcome, tick: PollLink) {
+        let at = if outcome.is_good() { tick.seen_until } else { tick.started };
+        self.first.get_or_insert((at, tick.interval_ms));
         self.interval_ms = tick.interval_ms;
         if !outcome.is_good() {
             self.extend_gap(tick.started, Some(outcome), tick.interval_ms);
             self.last_tick = Some((tick.started, outcome));
             return;
         }
-        if let Some(before) = self.last_good {
-            if tick.seen_until.ms_since(before) <= reach_ms(tick.interval_ms) {
-                if let Some(span) = TimeRange::new(before, tick.seen_until) {
-                    self.cover(span);
-                }
-            } else {
-                let cause = self.last_tick.map(|(_, outcome)| outcome);
-                self.extend_gap(tick.seen_until, cause, tick.interval_ms);
-                self.gaps.append(&mut self.pending);
-            }
+        let is_near = |before| tick.seen_until.ms_since(before) <= reach_ms(tick.interval_ms);
+        if self.last_good.is_some_and(is_near) {
+            self.cover_until(tick.seen_until);
         } else {
+            let cause = self.last_tick.map(|(_, outcome)| outcome);
+            self.extend_gap(tick.seen_until, cause, tick.interval_ms);
             self.gaps.append(&mut self.pending);
         }
         self.end_good(tick);
@@ -111,20 +111,24 @@ impl Seen {
         let Some(start) = self.last_known() else {
             return;
         };
-        let silence_ms = silence_ms(interval_ms);
-        let outcome = outcome.filter(|_| until.ms_since(start) <= silence_ms);
-        let patience_ms = if self.last_tick.is_some() { silence_ms } else { reach_ms(interval_ms) };
-        self.extend_pending(start, until, outcome, patience_ms);
+        let outcome = outcome.filter(|_| until.ms_since(start) <= silence_ms(interval_ms));
+        self.extend_pending(start, until, outcome, interval_ms);
     }
 
-    fn extend_pending(&mut self, start: Timestamp, until: Timestamp, outcome: Option<Outcome>, patience_ms: i64) {
+    fn extend_pending(&mut self, start: Timestamp, until: Timestamp, outcome: Option<Outcome>, interval_ms: i64) {
+        if until <= start {
+            return;
+        }
         match self.pending.last_mut() {
             Some(gap) if gap.outcome == outcome => gap.end = until,
-            _ => self.pending.push(Unseen { start, end: until, outcome, patience_ms }),
+            _ => self.pending.push(Unseen { start, end: until, outcome, patience_ms: silence_ms(interval_ms) }),
         }
     }
 
-    fn cover(&mut self, span: TimeRange) {
+    /// Covers the time from the last good tick on.
+    fn cover_until(&mut self, until: Timestamp) {
+        let Some(start) = self.last_good else { return };
+        let Some(span) = TimeRange::new(start, until).filter(|span| !span.is_empty()) else { return };
         match self.covered.last_mut() {
             Some(last) if last.end() == span.start() => {
                 if let Some(longer) = TimeRange::new(last.start(), span.end()) {
@@ -191,25 +195,17 @@ impl Seen {
     /// Everything unseen that reaches into a range.
     fn unseen(&self, range: TimeRange) -> Vec<Unseen> {
         let mut unseen: Vec<Unseen> = self.gaps.iter().chain(&self.pending).copied().collect();
-        let ticks = self.last_good.into_iter().chain(self.last_tick.map(|(at, _)| at));
-        let starts = unseen.iter().map(|gap| gap.start).chain(self.covered.iter().map(|span| span.start()));
-        let first_known = starts.chain(ticks.clone()).min();
-        let ends = unseen.iter().map(|gap| gap.end).chain(self.covered.iter().map(|span| span.end()));
-        let last_known = ends.chain(ticks).max();
-        let hole_ms = reach_ms(self.interval_ms);
         let silent = |start, end, patience_ms| Unseen { start, end, outcome: None, patience_ms };
-        match (first_known, last_known) {
-            (Some(first), Some(last)) => {
+        match (self.first, self.last_known()) {
+            (Some((first, interval_ms)), Some(last)) => {
                 if first > range.start() {
-                    unseen.insert(0, silent(range.start(), first, hole_ms));
+                    unseen.insert(0, silent(range.start(), first, silence_ms(interval_ms)));
                 }
-                if range.end().ms_since(last) > hole_ms {
-                    let is_down = self.last_tick.is_some();
-                    let patience_ms = if is_down { silence_ms(self.interval_ms) } else { hole_ms };
-                    unseen.push(silent(last, range.end(), patience_ms));
+                if range.end().ms_since(last) > reach_ms(self.interval_ms) {
+                    unseen.push(silent(last, range.end(), self.silence_ms()));
                 }
             }
-            _ => unseen.push(silent(range.start(), range.end(), hole_ms)),
+            _ => unseen.push(silent(range.start(), range.end(), self.silence_ms())),
         }
         unseen.retain(|gap| gap.start < range.end() && gap.end > range.start());
         unseen
@@ -240,6 +236,8 @@ impl Unseen {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::model::Poll;
 
@@ -254,21 +252,25 @@ mod tests {
                 "s" => Outcome::Skipped,
                 _ => Outcome::Ok,
             };
-            let started = Timestamp::from_ms(digits.parse::<i64>().unwrap() * 1000);
-            let poll = Poll {
-                target: TargetName::new("docker", "a"),
-                started,
-                duration_ms: 0,
-                interval_ms: 10_000,
-                bytes: 0,
-                outcome,
-                error: None,
-                missing: Vec::new(),
-                clock_offset_ms: 0,
-            };
-            seen.fold(&PollRecord { poll, seen_until: started, samples: 0 });
+            let started = digits.parse::<i64>().unwrap() * 1000;
+            seen.fold(&polled(started, started, 10_000, outcome));
         }
         seen
+    }
+
+    fn polled(started: i64, seen_until: i64, interval_ms: i64, outcome: Outcome) -> PollRecord {
+        let poll = Poll {
+            target: TargetName::new("docker", "a"),
+            started: Timestamp::from_ms(started),
+            duration_ms: 0,
+            interval_ms,
+            bytes: 0,
+            outcome,
+            error: None,
+            missing: Vec::new(),
+            clock_offset_ms: 0,
+        };
+        PollRecord { poll, seen_until: Timestamp::from_ms(seen_until), samples: 0 }
     }
 
     fn range(start: i64, end: i64) -> TimeRange {
@@ -297,13 +299,13 @@ mod tests {
         check_gaps_beside(&always, "500 510 520", (100, 520), "100..500 not_configured");
         check_gaps_beside(&always, "0 10 20 500 510", (0, 510), "20..500 not_configured");
         check_gaps_beside(&always, "", (100, 400), "100..400 not_configured");
-        // The recorder was away from 100 s to 300 s; the target was removed before and never came back.
-        let away = [range(0, 100), range(300, 10_000)];
+        // The recorder was away from 200 s to 300 s; the target was removed before and never came back.
+        let away = [range(0, 200), range(300, 10_000)];
         check_gaps_beside(
             &away,
             "0 10 20",
             (0, 500),
-            "20..100 not_configured, 100..300 not_running, 300..500 not_configured",
+            "20..200 not_configured, 200..300 not_running, 300..500 not_configured",
         );
         // Both were away, and neither stops or starts at the same instant.
         let both = [range(0, 23), range(301, 510)];
@@ -311,6 +313,8 @@ mod tests {
         // Down, it has ticks at least each 90 s; the recorder's own newest visit is some seconds old.
         check_gaps_beside(&always, "0 10 20! 30! 110! 200! 290!", (0, 290), "10..290 refused");
         check_gaps_beside(&[range(0, 195)], "0 10 20", (0, 200), "20..200 not_configured");
+        // It may have been down when the recorder ended.
+        check_gaps_beside(&[range(0, 100)], "0 10 20", (0, 200), "20..200 not_running");
     }
 
     #[test]
@@ -334,6 +338,80 @@ mod tests {
     fn silence_means_that_nobody_polled() {
         check_gaps("0 10 500 510", (0, 510), "10..500 not_running");
         check_gaps("0 10 20! 30! 500 510", (0, 510), "10..30 refused, 30..500 not_running");
+    }
+
+    #[test]
+    fn failed_ticks_before_the_first_good_one_are_a_gap() {
+        check_gaps("20! 30", (0, 30), "0..20 not_running, 20..30 refused");
+        check_gaps("10! 20! 20! 30t 40", (10, 40), "10..20 refused, 20..40 timeout");
+    }
+
+    /// Ticks in the order of their starts, by which they collide, with times that their targets' clocks told.
+    fn ticks() -> impl Strategy<Value = Vec<PollRecord>> {
+        let passed_ms = prop_oneof![
+            6 => Just(10_000), 2 => 0..3_i64, 2 => (0..40_i64).prop_map(|tens| tens * 10_000), 1 => Just(3_600_000),
+        ];
+        let ahead_ms = prop_oneof![6 => Just(40), 2 => -60_000..60_000_i64, 1 => -10_000_000..10_000_000_i64];
+        let outcome = proptest::sample::select(vec![
+            Outcome::Ok,
+            Outcome::Ok,
+            Outcome::Partial,
+            Outcome::Refused,
+            Outcome::Refused,
+            Outcome::Timeout,
+        ]);
+        let interval_ms = prop_oneof![4 => Just(10_000), 1 => Just(60_000), 1 => Just(1_800_000)];
+        proptest::collection::vec((passed_ms, ahead_ms, outcome, interval_ms, 1..4_usize), 0..30).prop_map(|ticks| {
+            let mut started = 0;
+            let mut told = Vec::new();
+            for (passed_ms, ahead_ms, outcome, interval_ms, times) in ticks {
+                started += passed_ms;
+                told.extend((0..times).map(|_| polled(started, started + ahead_ms, interval_ms, outcome)));
+            }
+            told
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        /// Whatever ticks there are, and wherever a day ends between them.
+        #[test]
+        fn chains_tell_what_their_ticks_tell(
+            ticks in ticks(),
+            ends in proptest::collection::vec(any::<proptest::sample::Index>(), 0..4),
+            asked in proptest::collection::vec((-100_000..4_000_000_i64, 0..2_000_000_i64), 1..8),
+            ran in proptest::collection::vec((0..500_000_i64, 1..1_000_000_i64), 0..4),
+        ) {
+            let (mut of_ticks, mut of_chains) = (seen(""), seen(""));
+            ticks.iter().for_each(|tick| of_ticks.fold(tick));
+            let mut ends: Vec<usize> = ends.iter().map(|end| end.index(ticks.len() + 1)).chain([ticks.len()]).collect();
+            ends.sort_unstable();
+            let mut from = 0;
+            for end in ends {
+                chain::chains(ticks[from..end].iter()).iter().for_each(|chain| of_chains.fold_chain(chain));
+                from = end;
+            }
+            prop_assert_eq!(of_ticks.covered(), of_chains.covered());
+            prop_assert_eq!(of_ticks.last_good_started(), of_chains.last_good_started());
+            prop_assert_eq!(of_ticks.silence_ms(), of_chains.silence_ms());
+            let mut at = 0;
+            let ran: Vec<TimeRange> = ran.iter().map(|(idle_ms, ran_ms)| {
+                let span = TimeRange::new(Timestamp::from_ms(at + idle_ms), Timestamp::from_ms(at + idle_ms + ran_ms));
+                at += idle_ms + ran_ms;
+                span.unwrap()
+            }).collect();
+            for (start, ms) in asked {
+                let range = TimeRange::new(Timestamp::from_ms(start), Timestamp::from_ms(start + ms)).unwrap();
+                let gaps = of_ticks.gaps(range, &ran);
+                prop_assert_eq!(&gaps, &of_chains.gaps(range, &ran));
+                // No instant is both seen and not.
+                let unseen_ms: i64 = gaps.iter().map(|gap| gap.end.ms_since(gap.start)).sum();
+                prop_assert!(of_ticks.covered_ms(range) + unseen_ms <= range.ms(), "{:?}", gaps);
+                prop_assert!(gaps.iter().all(|gap| gap.start < gap.end), "{:?}", gaps);
+                prop_assert!(gaps.is_sorted_by(|one, next| one.end <= next.start), "{:?}", gaps);
+            }
+        }
     }
 
     #[test]

@@ -11,9 +11,9 @@ use super::HOLE_INTERVALS;
 const SILENCE_MS: i64 = 90_000;
 const SILENCE_INTERVALS: i64 = 9;
 
-/// A poll tells of no time further after its start than this, or than is covered between two of them if that is longer: its
-/// samples are taken while it lasts, whatever their clocks say. So what is known of a range never depends on polls that
-/// ended long before it.
+/// A good poll tells of its target up to its newest sample: not less than up to its own start, and not further after that
+/// than this, or than is covered between two of them if that is longer, whatever the clocks of samples say. So what is
+/// known of a range never depends on polls long before it or after it.
 const AHEAD_MS: i64 = 30_000;
 
 /// The longest time between two good polls of this interval, that is covered by them.
@@ -26,11 +26,16 @@ pub fn silence_ms(interval_ms: i64) -> i64 {
     SILENCE_MS.max(interval_ms.saturating_mul(SILENCE_INTERVALS))
 }
 
+/// The longest time after its start that a poll of this interval tells of.
+pub fn ahead_ms(interval_ms: i64) -> i64 {
+    reach_ms(interval_ms).max(AHEAD_MS)
+}
+
 /// What matters of a tick.
 pub fn link(tick: &PollRecord) -> PollLink {
     let (started, interval_ms) = (tick.poll.started, tick.poll.interval_ms);
-    let ahead_ms = reach_ms(interval_ms).max(AHEAD_MS);
-    PollLink { started, seen_until: tick.seen_until.min(started.plus_ms(ahead_ms)), interval_ms }
+    let seen_until = tick.seen_until.max(started).min(started.plus_ms(ahead_ms(interval_ms)));
+    PollLink { started, seen_until, interval_ms }
 }
 
 /// Makes chains of ticks in their order.
