@@ -45,6 +45,7 @@ mod runs;
 mod samples;
 mod seal;
 mod sealed;
+mod several;
 mod stats;
 mod upkeep;
 mod windows;

@@ -25,6 +25,7 @@ use super::packed::Packed;
 use super::queries;
 use super::read::{self, During, SightingRow};
 use super::sealed::Sealed;
+use super::several::Several;
 use super::windows::{Windows, block_start_ms, bounded};
 use super::write::Writer;
 use super::{FILE_ID, codec, retention, samples};
@@ -423,7 +424,7 @@ impl Kept<'_, '_> {
         let journal = Journal::new(connection, kind, &[]);
         let sealed = Sealed::new(connection, kind, self.entity, &[])?;
         let mut oldest = sealed.oldest_from(from_ms)?;
-        for track in samples::tracks(&journal, connection, kind, &[Some(self.entity)])? {
+        for track in samples::tracks(&journal, connection, kind, &Several::one(self.entity))? {
             for found in track.at_or_after(from_ms)? {
                 oldest = Some(oldest.map_or(found.at_ms, |oldest| oldest.min(found.at_ms)));
             }

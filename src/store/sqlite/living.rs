@@ -15,6 +15,7 @@ use super::read::{self, SightingRow};
 use super::rollup;
 use super::samples;
 use super::sealed::Sealed;
+use super::several::Several;
 use super::write::{Reach, Visit};
 use crate::model::{Attributes, Identity, Kind, Observation, Sample, Timestamp, Version};
 use crate::store::learnt::{backdated, reach};
@@ -114,7 +115,7 @@ impl Living {
         }
         let mut newest_at = Sealed::new(connection, kind, self.id, &[])?.newest_at()?;
         let journal = Journal::new(connection, kind, &[]);
-        for track in samples::tracks(&journal, connection, kind, &[Some(self.id)])? {
+        for track in samples::tracks(&journal, connection, kind, &Several::one(self.id))? {
             newest_at = newest_at.max(track.before(i64::MAX)?.iter().map(|one| one.at_ms).max());
         }
         self.newest_at = NewestAt::Read(newest_at);
@@ -139,7 +140,7 @@ impl Living {
                 return Ok(None);
             }
             let journal = Journal::new(connection, kind, &[]);
-            for track in samples::tracks(&journal, connection, kind, &[Some(self.id)])? {
+            for track in samples::tracks(&journal, connection, kind, &Several::one(self.id))? {
                 if track.has(at_ms)? {
                     return Ok(None);
                 }

@@ -6,6 +6,7 @@ use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
+use rusqlite::vtab::array;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::migrations;
@@ -158,6 +159,7 @@ pub(super) fn sole_reader(path: &Path) -> Result<Connection, StoreError> {
 
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    array::load_module(connection)?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS_MAX);
     Ok(())
 }

@@ -8,8 +8,8 @@ use super::archive::{Archive, Known};
 use super::block::Samples;
 use super::journal::Journal;
 use super::queries;
-use super::read::entity_id;
 use super::samples::{One, tracks};
+use super::several::Several;
 use crate::model::{Run, TimeRange, Timestamp};
 use crate::store::{Fetch, FetchAll, ReadAll};
 
@@ -23,16 +23,13 @@ pub(super) fn run(connection: &Connection, fetch: &Fetch<'_>) -> rusqlite::Resul
 /// See [`crate::store::Store::read_all`].
 pub(super) fn read_all(connection: &Connection, fetch: &FetchAll<'_>) -> rusqlite::Result<ReadAll> {
     let range = (fetch.range.start().ms(), fetch.range.end().ms());
-    let entities = fetch
-        .identities
-        .iter()
-        .map(|identity| Ok(entity_id(connection, fetch.kind, identity)?.map(|(entity, _)| entity)))
-        .collect::<rusqlite::Result<Vec<Option<i64>>>>()?;
+    let several = Several::of(connection, fetch.kind, fetch.identities)?;
+    let entities = several.ids();
     let journal = Journal::new(connection, fetch.kind, fetch.columns);
     let archive = Archive::new(connection, fetch.kind, fetch.columns)?;
     let mut unsealed: Vec<Unsealed> = entities.iter().map(|_| Unsealed::default()).collect();
     let mut inside: Vec<Samples> = entities.iter().map(|_| journal.no_samples(0)).collect();
-    for track in tracks(&journal, connection, fetch.kind, &entities)? {
+    for track in tracks(&journal, connection, fetch.kind, &several)? {
         for found in track.before(range.0)? {
             if let Some(unsealed) = unsealed.get_mut(found.place) {
                 unsealed.before = unsealed.before.take().into_iter().chain([found]).max_by_key(|one| one.at_ms);
@@ -46,9 +43,11 @@ pub(super) fn read_all(connection: &Connection, fetch: &FetchAll<'_>) -> rusqlit
         track.inside(range, &mut inside)?;
     }
     let mut runs = Vec::with_capacity(entities.len());
-    for ((entity, unsealed), inside) in entities.into_iter().zip(unsealed).zip(inside) {
+    for ((entity, unsealed), inside) in entities.iter().zip(unsealed).zip(inside) {
         runs.push(match entity {
-            Some(entity) => of_one(connection, &archive, entity, fetch.range, unsealed, inside, journal.no_samples(0))?,
+            Some(entity) => {
+                of_one(connection, &archive, *entity, fetch.range, unsealed, inside, journal.no_samples(0))?
+            }
             None => finished(fetch.range, inside, (false, false), None),
         });
     }

@@ -15,6 +15,7 @@ use rusqlite::{Connection, named_params};
 use super::block::Samples;
 use super::journal::{Found, Journal, Next, PieceRow};
 use super::queries;
+use super::several::Several;
 use crate::model::Kind;
 
 /// How far apart the samples of an ordinary poll lie at most; `poll_sampled_wide` says the same. A visit is given less
@@ -280,15 +281,17 @@ pub(super) fn tracks<'a>(
     journal: &'a Journal<'a>,
     connection: &Connection,
     kind: &'static Kind,
-    entities: &[Option<i64>],
+    several: &Several,
 ) -> rusqlite::Result<Vec<Track<'a>>> {
+    let mut sampled: Vec<Vec<(i64, i64, Option<i64>)>> = vec![Vec::new(); several.ids().len()];
+    several.tell(connection, queries::SIGHTINGS_SAMPLED, &[], &mut sampled, |sampled, row| {
+        sampled.push((row.get(0)?, row.get(1)?, row.get(2)?));
+        Ok(())
+    })?;
     let mut targets: BTreeMap<i64, Vec<Sought>> = BTreeMap::new();
-    let mut statement = connection.prepare_cached(queries::SIGHTINGS_SAMPLED)?;
-    for (place, entity) in entities.iter().enumerate() {
+    for (place, (entity, sampled)) in several.ids().iter().zip(sampled).enumerate() {
         let Some(entity) = *entity else { continue };
-        let mut rows = statement.query(named_params! {":entity": entity})?;
-        while let Some(row) = rows.next()? {
-            let (target, from_ms, until_ms): (_, _, Option<i64>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        for (target, from_ms, until_ms) in sampled {
             let sought = Sought { entity, place, from_ms, until_ms: until_ms.unwrap_or(i64::MAX) };
             targets.entry(target).or_default().push(sought);
         }
@@ -309,7 +312,7 @@ pub(super) fn unsealed_times(
 ) -> rusqlite::Result<Vec<(i64, i64)>> {
     let journal = Journal::new(connection, kind, &[]);
     let mut samples = journal.no_samples(0);
-    for track in tracks(&journal, connection, kind, &[Some(entity)])? {
+    for track in tracks(&journal, connection, kind, &Several::one(entity))? {
         track.inside(range, std::slice::from_mut(&mut samples))?;
     }
     Ok(samples.at.into_iter().zip(samples.poll).collect())

@@ -122,7 +122,7 @@ fn steps_of_neighbours(store: &Sqlite, number: &str, at_ms: i64) -> i32 {
             connection.prepare_cached(sql).unwrap().reset_status(StatementStatus::VmStep);
         }
         let journal = journal::Journal::new(connection, &THING, &[]);
-        for track in samples::tracks(&journal, connection, &THING, &[Some(entity)]).unwrap() {
+        for track in samples::tracks(&journal, connection, &THING, &several::Several::one(entity)).unwrap() {
             track.before(at_ms).unwrap();
             track.at_or_after(at_ms).unwrap();
         }

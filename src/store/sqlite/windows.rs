@@ -5,7 +5,7 @@
 use crate::model::Timestamp;
 use crate::model::time::SETTLE_MS;
 
-const MINUTE_MS: i64 = 60_000;
+pub(super) const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
 /// Bits of a block's id that hold the entity: a billion of them, and minutes of 16,000 years above.

@@ -12,6 +12,7 @@ use crate::store::sqlite::migrations;
 fn database() -> Connection {
     let mut connection = Connection::open_in_memory().unwrap();
     migrations::apply(&mut connection, migrations::STEPS).unwrap();
+    rusqlite::vtab::array::load_module(&connection).unwrap();
     connection
 }
 
@@ -58,7 +59,8 @@ fn a_statement_scans_exactly_where_it_says_so() {
         while let Some(row) = rows.next().unwrap() {
             steps.push(row.get::<_, String>(3).unwrap());
         }
-        let scans = steps.iter().any(|step| step.starts_with("SCAN"));
+        // An array that is bound is read as a whole.
+        let scans = steps.iter().any(|step| step.starts_with("SCAN") && !step.starts_with("SCAN wanted VIRTUAL"));
         assert_eq!(scans, is_meant, "{name}: {steps:#?}");
     }
 }

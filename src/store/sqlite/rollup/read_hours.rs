@@ -7,15 +7,15 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension, ToSql, named_params};
 
-use super::super::codec;
 use super::super::queries;
 use super::super::read::During;
-use super::super::windows::block_id;
+use super::super::several::Several;
+use super::super::windows::{MINUTE_MS, block_id};
 use super::stored::{Bodies, Stored};
 use super::{DAY_MS, MERGED_MS, made_again_from};
-use crate::model::{HOUR_MS, Hours, Identity, Stay, TimeRange, Timestamp};
+use crate::model::{HOUR_MS, Hours, Stay, TimeRange, Timestamp};
 use crate::store::{HoursFetch, Rolled, StoreError};
 
 const OPERATION: &str = "read rolled-up hours";
@@ -25,17 +25,59 @@ const REACH_MS: i64 = 3 * HOUR_MS;
 
 /// See [`crate::store::Store::hours`].
 pub(in super::super) fn hours(connection: &Connection, fetch: &HoursFetch<'_>) -> Result<Vec<Vec<Rolled>>, StoreError> {
+    let several = Several::of(connection, fetch.kind, fetch.identities).during(OPERATION)?;
+    let known = known(connection, &several, fetch.range).during(OPERATION)?;
     let mut reader = Reader::new(connection, fetch)?;
-    let mut entity = connection.prepare_cached(queries::ENTITY_BY_IDENTITY).during(OPERATION)?;
-    let mut entity_of = |identity: &Identity| {
-        let found = entity.query_row((fetch.kind.name, codec::encode_identity(identity)), |row| row.get(0));
-        found.optional().during(OPERATION)
-    };
-    let read = |identity: &&Identity| match entity_of(identity)? {
-        Some(entity) => reader.of_entity(entity),
+    let read = |(entity, known): (&Option<i64>, Known)| match *entity {
+        Some(entity) => reader.of_entity(entity, known),
         None => Ok(Vec::new()),
     };
-    fetch.identities.iter().map(read).collect()
+    several.ids().iter().zip(known).map(read).collect()
+}
+
+/// What one entity has, as far as no rollup is opened.
+#[derive(Debug, Default)]
+struct Known {
+    /// Rollups whose windows begin before the range's end, and not long before its start.
+    inside: Vec<Stored>,
+    /// The next one after them.
+    next: Option<Stored>,
+    /// Days that are to be rolled up, from a day before the range on.
+    due_ms: Vec<i64>,
+    /// The targets that took samples of it, each with the newest of them where it takes no more.
+    sampled: Vec<(i64, Option<i64>)>,
+}
+
+fn known(connection: &Connection, several: &Several, range: TimeRange) -> rusqlite::Result<Vec<Known>> {
+    let mut known: Vec<Known> = several.ids().iter().map(|_| Known::default()).collect();
+    // A window that holds the range's start begins at most its own length before.
+    let from = block_id(range.start().ms().saturating_sub(MERGED_MS), 0);
+    let until = block_id(range.end().ms().saturating_add(MINUTE_MS - 1), 0);
+    let bounds: [(&str, &dyn ToSql); 2] = [(":from", &from), (":until", &until)];
+    several.tell(connection, queries::ROLLUPS_OF_ENTITIES, &bounds, &mut known, |known, row| {
+        known.inside.push(Stored::of(row)?);
+        Ok(())
+    })?;
+    several.tell(connection, queries::ROLLUPS_AFTER_OF_ENTITIES, &[(":until", &until)], &mut known, |known, row| {
+        known.next = Some(Stored::of(row)?);
+        Ok(())
+    })?;
+    let from_ms = range.start().ms().saturating_sub(DAY_MS + REACH_MS);
+    several.tell(
+        connection,
+        queries::ROLLUP_DUE_OF_ENTITIES,
+        &[(":from_ms", &from_ms)],
+        &mut known,
+        |known, row| {
+            known.due_ms.push(row.get(0)?);
+            Ok(())
+        },
+    )?;
+    several.tell(connection, queries::SIGHTINGS_SAMPLED, &[], &mut known, |known, row| {
+        known.sampled.push((row.get(0)?, row.get(2)?));
+        Ok(())
+    })?;
+    Ok(known)
 }
 
 /// Reads one entity after another.
@@ -43,9 +85,6 @@ struct Reader<'c, 'f> {
     connection: &'c Connection,
     fetch: &'f HoursFetch<'f>,
     bodies: Bodies<'c>,
-    rollups: CachedStatement<'c>,
-    due: CachedStatement<'c>,
-    sightings: CachedStatement<'c>,
     again_from_ms: i64,
     /// The oldest time of a target's samples that are not in blocks yet.
     unsealed: HashMap<i64, Option<i64>>,
@@ -62,44 +101,29 @@ struct Doubts {
 
 impl<'c, 'f> Reader<'c, 'f> {
     fn new(connection: &'c Connection, fetch: &'f HoursFetch<'f>) -> Result<Self, StoreError> {
-        let prepared = |sql| connection.prepare_cached(sql).during(OPERATION);
         Ok(Reader {
             connection,
             fetch,
             bodies: Bodies::new(connection, OPERATION),
-            rollups: prepared(queries::ROLLUPS_FROM)?,
-            due: prepared(queries::ROLLUP_DUE_FROM)?,
-            sightings: prepared(queries::SIGHTINGS_SAMPLED)?,
             again_from_ms: made_again_from(connection).during(OPERATION)?,
             unsealed: HashMap::new(),
         })
     }
 
-    fn of_entity(&mut self, entity: i64) -> Result<Vec<Rolled>, StoreError> {
+    fn of_entity(&mut self, entity: i64, known: Known) -> Result<Vec<Rolled>, StoreError> {
         let range = self.fetch.range;
-        let mut doubts = self.doubts(entity).during(OPERATION)?;
-        let mut inside = Vec::new();
-        let mut after = Vec::new();
-        // A window that holds the range's start begins at most its own length before.
-        let first_id = block_id(range.start().ms().saturating_sub(MERGED_MS), entity);
-        let mut rows = self.rollups.query((entity, first_id)).during(OPERATION)?;
-        while let Some(row) = rows.next().during(OPERATION)? {
-            let stored = Stored::of(row).during(OPERATION)?;
-            if stored.start_ms() >= range.end().ms() {
-                let is_doubtful = doubts.touch(stored.start_ms(), stored.until_ms);
-                after.push((stored, is_doubtful));
-                // Further ones are looked for where they are needed: hardly ever.
-                break;
-            }
-            if stored.end_ms > range.start().ms() {
-                // Hours that are not rolled up yet.
-                if stored.until_ms < stored.end_ms {
-                    doubts.times.push((stored.until_ms, stored.end_ms));
-                }
-                inside.push(stored);
-            }
-        }
-        drop(rows);
+        let Known { mut inside, next, mut due_ms, sampled } = known;
+        due_ms.sort_unstable();
+        let mut doubts = self.doubts(entity, &due_ms, &sampled).during(OPERATION)?;
+        let after = next.map(|next| {
+            let is_doubtful = doubts.touch(next.start_ms(), next.until_ms);
+            (next, is_doubtful)
+        });
+        inside.retain(|stored| stored.end_ms > range.start().ms());
+        inside.sort_unstable_by_key(|stored| stored.id);
+        // Hours that are not rolled up yet.
+        let open = inside.iter().filter(|stored| stored.until_ms < stored.end_ms);
+        doubts.times.extend(open.map(|stored| (stored.until_ms, stored.end_ms)));
         doubts.times.sort_unstable();
         let mut found: Vec<Rolled> = without(range, &doubts.times)
             .into_iter()
@@ -115,7 +139,7 @@ impl<'c, 'f> Reader<'c, 'f> {
         }
         // Where the range ends in doubt, samples tell more of it than what comes after.
         if let Some(last) = found.last_mut().filter(|last| last.range.end() == range.end()) {
-            last.is_last = after.is_empty() && !doubts.has_later;
+            last.is_last = after.is_none() && !doubts.has_later;
             if self.fetch.with_stays && last.hours.stays.last().is_none_or(|stay| stay.to < range.end()) {
                 last.hours.after = self.stays_after(entity, &doubts, after)?;
             }
@@ -168,9 +192,9 @@ impl<'c, 'f> Reader<'c, 'f> {
         &mut self,
         entity: i64,
         doubts: &Doubts,
-        mut next: Vec<(Stored, bool)>,
+        mut next: Option<(Stored, bool)>,
     ) -> Result<Vec<Stay>, StoreError> {
-        while let Some((stored, is_doubtful)) = next.pop() {
+        while let Some((stored, is_doubtful)) = next {
             if is_doubtful {
                 return Ok(Vec::new());
             }
@@ -181,22 +205,19 @@ impl<'c, 'f> Reader<'c, 'f> {
             }
             let id = stored.id.saturating_add(1);
             let further = Stored::at_or_after(self.connection, entity, id).during(OPERATION)?;
-            next.extend(further.map(|further| {
+            next = further.map(|further| {
                 let is_doubtful = doubts.touch(further.start_ms(), further.until_ms);
                 (further, is_doubtful)
-            }));
+            });
         }
         Ok(Vec::new())
     }
 
     /// The doubtful times of an entity.
-    fn doubts(&mut self, entity: i64) -> rusqlite::Result<Doubts> {
-        let (connection, range) = (self.connection, self.fetch.range);
-        let (from_ms, until_ms) = (range.start().ms(), range.end().ms());
+    fn doubts(&mut self, entity: i64, due_ms: &[i64], sampled: &[(i64, Option<i64>)]) -> rusqlite::Result<Doubts> {
+        let (connection, until_ms) = (self.connection, self.fetch.range.end().ms());
         let mut doubts = Doubts::default();
-        let from_ms = from_ms.saturating_sub(DAY_MS + REACH_MS);
-        let days = self.due.query_map((entity, from_ms), |row| row.get::<_, i64>(0))?;
-        for day_ms in days.collect::<rusqlite::Result<Vec<_>>>()? {
+        for &day_ms in due_ms {
             if day_ms >= until_ms.saturating_add(REACH_MS) {
                 doubts.has_later = true;
                 break;
@@ -214,8 +235,7 @@ impl<'c, 'f> Reader<'c, 'f> {
             doubts.has_later |= end_ms >= until_ms;
             doubts.times.push((sure_until(connection, entity, day_ms)?, end_ms));
         }
-        let sampled = self.sightings.query_map((entity,), |row| Ok((row.get(0)?, row.get(2)?)))?;
-        for (target, until_ms) in sampled.collect::<rusqlite::Result<Vec<(i64, Option<i64>)>>>()? {
+        for &(target, until_ms) in sampled {
             let unsealed = match self.unsealed.get(&target) {
                 Some(unsealed) => *unsealed,
                 None => {

@@ -1,5 +1,0 @@
--- The rollups of an entity from an id on, oldest first.
-SELECT id, end_ms, until_ms, first_ms, last_ms, before_ms, after_ms, is_merged, layout
-FROM rollup
-WHERE entity = :entity AND id >= :id
-ORDER BY id;
