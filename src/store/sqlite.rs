@@ -5,8 +5,10 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
 
 use rusqlite::{Connection, named_params};
 
@@ -54,6 +56,9 @@ mod write;
 /// Connections that read at the same time: more than the cores of a small machine only wait for each other.
 const READERS_MAX: usize = 4;
 
+/// Entities whose hours are read by one connection, where there are more: fewer are not worth another thread.
+const ENTITIES_A_READER: usize = 32;
+
 /// Where the machine's name is kept.
 const MACHINE_NAME: &str = "machine_name";
 
@@ -69,6 +74,8 @@ pub struct Sqlite {
     /// None: opened for reading only.
     writer: Option<Mutex<Writer>>,
     readers: Readers,
+    /// How many of them one question uses: as many as there are cores for.
+    readers_at_once: usize,
     windows: Windows,
     /// One step of upkeep at a time: what one has read nobody changes, but that appends may add.
     steps: Mutex<Steps>,
@@ -147,6 +154,7 @@ impl Sqlite {
             layouts: kinds.iter().map(|kind| (kind.name, KindLayout::new(kind))).collect(),
             writer,
             readers: Readers::default(),
+            readers_at_once: available_parallelism().map_or(1, NonZero::get).min(READERS_MAX),
             windows: Windows::USUAL,
             steps: Mutex::default(),
             #[cfg(test)]
@@ -231,7 +239,22 @@ impl Sqlite {
 
     /// See [`super::Store::hours`].
     pub fn hours(&self, fetch: &HoursFetch<'_>) -> Result<Vec<Vec<Rolled>>, StoreError> {
-        self.reading("read rolled-up hours", |connection| rollup::hours(connection, fetch))
+        let read = |identities| {
+            let fetch = HoursFetch { identities, ..fetch.clone() };
+            self.reading("read rolled-up hours", |connection| rollup::hours(connection, &fetch))
+        };
+        // Decoding takes longer than reading: each core takes a share.
+        let share = fetch.identities.len().div_ceil(self.readers_at_once).max(ENTITIES_A_READER);
+        let mut shares = fetch.identities.chunks(share);
+        let Some(first) = shares.next() else { return Ok(Vec::new()) };
+        std::thread::scope(|scope| {
+            let others: Vec<_> = shares.map(|share| scope.spawn(move || read(share))).collect();
+            let mut hours = read(first)?;
+            for other in others {
+                hours.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            }
+            Ok(hours)
+        })
     }
 
     /// See [`super::Store::poll_chains`].
