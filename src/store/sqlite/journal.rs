@@ -12,7 +12,7 @@ use rusqlite::{Connection, named_params};
 
 use super::block::{Damage, Layout, Place, Samples};
 use super::layouts::Layouts;
-use super::piece::{self, Opened, Row};
+use super::piece::{self, Opened, Row, float};
 use super::queries;
 use crate::model::{ColumnValues, Kind};
 use crate::store::Work;
@@ -82,6 +82,46 @@ impl Projection {
     fn new(layout: Rc<Layout>, kind: &Kind, columns: &[usize]) -> Projection {
         let columns = layout.places(kind, columns);
         Projection { layout, columns }
+    }
+}
+
+/// Samples of many entities, gathered from pieces.
+pub(super) struct Gathered {
+    /// Room for so many samples each.
+    capacity: usize,
+    places: HashMap<i64, usize>,
+    entities: Vec<i64>,
+    samples: Vec<Samples>,
+    /// Where the last one was found: pieces bring entities in one order, nearly always the same ones.
+    last: usize,
+}
+
+impl Gathered {
+    /// Nothing yet, with room for so many samples of each entity.
+    pub(super) fn new(capacity: usize) -> Gathered {
+        let (places, entities, samples) = (HashMap::new(), Vec::new(), Vec::new());
+        Gathered { capacity, places, entities, samples, last: 0 }
+    }
+
+    fn place(&mut self, entity: i64, none: impl FnOnce(usize) -> Samples) -> usize {
+        let next = if self.last + 1 < self.entities.len() { self.last + 1 } else { 0 };
+        self.last = if self.entities.get(next) == Some(&entity) {
+            next
+        } else {
+            *self.places.entry(entity).or_insert_with(|| {
+                self.entities.push(entity);
+                self.samples.push(none(self.capacity));
+                self.entities.len() - 1
+            })
+        };
+        self.last
+    }
+
+    /// All that was gathered, by entity.
+    pub(super) fn finish(self) -> Vec<(i64, Samples)> {
+        let mut all: Vec<(i64, Samples)> = self.entities.into_iter().zip(self.samples).collect();
+        all.sort_unstable_by_key(|(entity, _)| *entity);
+        all
     }
 }
 
@@ -179,20 +219,47 @@ impl<'a> Journal<'a> {
         self.work.get()
     }
 
-    /// Takes all samples of a piece, each to those of its entity.
+    /// Takes all samples of a piece, each to those of its entity, as far as they are wanted.
     pub(super) fn take_all(
         &self,
         poll: PollRow,
         layout: i64,
         body: &[u8],
-        mut samples_of: impl FnMut(i64, &Found<'_>) -> rusqlite::Result<()>,
+        gathered: &mut Gathered,
+        mut is_wanted: impl FnMut(i64) -> bool,
     ) -> rusqlite::Result<()> {
         let projection = self.projection(layout)?;
         let piece = open(poll.id, &projection.layout, body)?;
+        let mut places = Vec::with_capacity(piece.len());
         for position in 0..piece.len() {
-            let at_ms = piece.at_ms(position)?;
-            let found = Found { at_ms, poll, piece: &piece, position, projection: &projection };
-            samples_of(piece.entity(position)?, &found)?;
+            let entity = piece.entity(position)?;
+            if !is_wanted(entity) {
+                continue;
+            }
+            let place = gathered.place(entity, |capacity| self.no_samples(capacity));
+            let Some(samples) = gathered.samples.get_mut(place) else { continue };
+            samples.at.push(piece.at_ms(position)?);
+            samples.since.push(piece.since_ms(position));
+            samples.interval_ms.push(poll.interval_ms);
+            samples.clock_offset_ms.push(poll.clock_offset_ms);
+            samples.poll.push(poll.id);
+            places.push((position, place));
+        }
+        // Column by column: what a series is, is asked once for all samples.
+        for (index, column) in projection.columns.iter().enumerate() {
+            let series = match column {
+                Place::Ints(column) | Place::Floats(column) => Some(piece.column(*column)),
+                Place::Nowhere => None,
+            };
+            for (position, place) in &places {
+                let values = gathered.samples.get_mut(*place).and_then(|samples| samples.columns.get_mut(index));
+                let value = series.and_then(|series| series.get(*position));
+                match values {
+                    Some(ColumnValues::Int(values)) => values.push(value),
+                    Some(ColumnValues::Float(values)) => values.push(value.map(float)),
+                    None => {}
+                }
+            }
         }
         Ok(())
     }

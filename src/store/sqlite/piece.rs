@@ -162,8 +162,9 @@ pub(super) struct Opened<'a> {
     series: Vec<Series<'a>>,
 }
 
+/// Numbers of a piece, one a sample.
 #[derive(Debug, Clone, Copy, Default)]
-struct Series<'a> {
+pub(super) struct Series<'a> {
     base: i64,
     width: usize,
     /// Which samples are there; None: all, or none where there are no `values`.
@@ -174,7 +175,8 @@ struct Series<'a> {
 
 impl Series<'_> {
     /// The number at a position below the count.
-    fn get(&self, position: usize) -> Option<i64> {
+    #[inline]
+    pub(super) fn get(&self, position: usize) -> Option<i64> {
         let offsets = self.offsets?;
         if let Some(there) = self.there
             && there.get(position / 8)? >> (position % 8) & 1 == 0
@@ -258,7 +260,12 @@ fn take_slice<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], Damage
     Ok(taken)
 }
 
-impl Opened<'_> {
+/// A float from its bits, read as a whole number.
+pub(super) fn float(bits: i64) -> f64 {
+    f64::from_bits(bits.cast_unsigned())
+}
+
+impl<'a> Opened<'a> {
     /// Number of samples.
     pub(super) fn len(&self) -> usize {
         self.count
@@ -283,6 +290,11 @@ impl Opened<'_> {
         self.fixed(2, position)
     }
 
+    /// All of a column of the layout; of one that holds floats their bits.
+    pub(super) fn column(&self, column: usize) -> Series<'a> {
+        self.series.get(FIXED_SERIES + column).copied().unwrap_or_default()
+    }
+
     /// A whole number of a column of the layout that holds such.
     pub(super) fn int(&self, column: usize, position: usize) -> Option<i64> {
         self.fixed(FIXED_SERIES + column, position)
@@ -290,7 +302,7 @@ impl Opened<'_> {
 
     /// A number of a column of the layout that holds floats.
     pub(super) fn float(&self, column: usize, position: usize) -> Option<f64> {
-        self.int(column, position).map(|bits| f64::from_bits(bits.cast_unsigned()))
+        self.int(column, position).map(float)
     }
 }
 
