@@ -85,43 +85,46 @@ impl Projection {
     }
 }
 
-/// Samples of many entities, gathered from pieces.
-pub(super) struct Gathered {
-    /// Room for so many samples each.
-    capacity: usize,
-    places: HashMap<i64, usize>,
-    entities: Vec<i64>,
-    samples: Vec<Samples>,
-    /// Where the last one was found: pieces bring entities in one order, nearly always the same ones.
+/// Pieces that were taken apart, and where the samples of each entity are in them.
+#[derive(Default)]
+pub(super) struct Taken<'p> {
+    pieces: Vec<TakenPiece<'p>>,
+    /// Of each entity its number among those below.
+    numbers: HashMap<i64, usize>,
+    /// Of each entity the pieces and positions of its samples, in the order of the pieces.
+    entities: Vec<(i64, Vec<(usize, usize)>)>,
+    /// The number of the last one: pieces bring entities in one order, nearly always the same ones.
     last: usize,
 }
 
-impl Gathered {
-    /// Nothing yet, with room for so many samples of each entity.
-    pub(super) fn new(capacity: usize) -> Gathered {
-        let (places, entities, samples) = (HashMap::new(), Vec::new(), Vec::new());
-        Gathered { capacity, places, entities, samples, last: 0 }
-    }
+struct TakenPiece<'p> {
+    poll: PollRow,
+    piece: Opened<'p>,
+    projection: Rc<Projection>,
+}
 
-    fn place(&mut self, entity: i64, none: impl FnOnce(usize) -> Samples) -> usize {
+impl Taken<'_> {
+    fn note(&mut self, entity: i64, place: (usize, usize)) {
         let next = if self.last + 1 < self.entities.len() { self.last + 1 } else { 0 };
-        self.last = if self.entities.get(next) == Some(&entity) {
+        self.last = if self.entities.get(next).is_some_and(|(known, _)| *known == entity) {
             next
         } else {
-            *self.places.entry(entity).or_insert_with(|| {
-                self.entities.push(entity);
-                self.samples.push(none(self.capacity));
+            *self.numbers.entry(entity).or_insert_with(|| {
+                self.entities.push((entity, Vec::new()));
                 self.entities.len() - 1
             })
         };
-        self.last
+        if let Some((_, places)) = self.entities.get_mut(self.last) {
+            places.push(place);
+        }
     }
 
-    /// All that was gathered, by entity.
-    pub(super) fn finish(self) -> Vec<(i64, Samples)> {
-        let mut all: Vec<(i64, Samples)> = self.entities.into_iter().zip(self.samples).collect();
-        all.sort_unstable_by_key(|(entity, _)| *entity);
-        all
+    /// The entities in order, with the places of their samples.
+    pub(super) fn entities(&mut self) -> Vec<(i64, Vec<(usize, usize)>)> {
+        self.numbers.clear();
+        let mut entities = std::mem::take(&mut self.entities);
+        entities.sort_unstable_by_key(|(entity, _)| *entity);
+        entities
     }
 }
 
@@ -219,49 +222,53 @@ impl<'a> Journal<'a> {
         self.work.get()
     }
 
-    /// Takes all samples of a piece, each to those of its entity, as far as they are wanted.
-    pub(super) fn take_all(
+    /// Takes a piece apart and notes where the samples of entities up to one are.
+    pub(super) fn take<'p>(
         &self,
         poll: PollRow,
         layout: i64,
-        body: &[u8],
-        gathered: &mut Gathered,
-        mut is_wanted: impl FnMut(i64) -> bool,
+        body: &'p [u8],
+        entity_last: i64,
+        taken: &mut Taken<'p>,
     ) -> rusqlite::Result<()> {
         let projection = self.projection(layout)?;
         let piece = open(poll.id, &projection.layout, body)?;
-        let mut places = Vec::with_capacity(piece.len());
         for position in 0..piece.len() {
             let entity = piece.entity(position)?;
-            if !is_wanted(entity) {
-                continue;
+            if entity <= entity_last {
+                taken.note(entity, (taken.pieces.len(), position));
             }
-            let place = gathered.place(entity, |capacity| self.no_samples(capacity));
-            let Some(samples) = gathered.samples.get_mut(place) else { continue };
-            samples.at.push(piece.at_ms(position)?);
-            samples.since.push(piece.since_ms(position));
+        }
+        taken.pieces.push(TakenPiece { poll, piece, projection });
+        Ok(())
+    }
+
+    /// The samples at some places of pieces, in their order.
+    pub(super) fn samples(&self, taken: &Taken<'_>, places: &[(usize, usize)]) -> rusqlite::Result<Samples> {
+        let mut samples = self.no_samples(places.len());
+        for (piece, position) in places {
+            let Some(TakenPiece { poll, piece, .. }) = taken.pieces.get(*piece) else { continue };
+            samples.at.push(piece.at_ms(*position)?);
+            samples.since.push(piece.since_ms(*position));
             samples.interval_ms.push(poll.interval_ms);
             samples.clock_offset_ms.push(poll.clock_offset_ms);
             samples.poll.push(poll.id);
-            places.push((position, place));
         }
-        // Column by column: what a series is, is asked once for all samples.
-        for (index, column) in projection.columns.iter().enumerate() {
-            let series = match column {
-                Place::Ints(column) | Place::Floats(column) => Some(piece.column(*column)),
-                Place::Nowhere => None,
-            };
-            for (position, place) in &places {
-                let values = gathered.samples.get_mut(*place).and_then(|samples| samples.columns.get_mut(index));
-                let value = series.and_then(|series| series.get(*position));
-                match values {
-                    Some(ColumnValues::Int(values)) => values.push(value),
-                    Some(ColumnValues::Float(values)) => values.push(value.map(float)),
-                    None => {}
+        // One column after the other, so that what is written lies together.
+        for (index, values) in samples.columns.iter_mut().enumerate() {
+            let bits = |(piece, position): &(usize, usize)| {
+                let TakenPiece { piece, projection, .. } = taken.pieces.get(*piece)?;
+                match projection.columns.get(index)? {
+                    Place::Ints(column) | Place::Floats(column) => piece.int(*column, *position),
+                    Place::Nowhere => None,
                 }
+            };
+            match values {
+                ColumnValues::Int(values) => values.extend(places.iter().map(bits)),
+                ColumnValues::Float(values) => values.extend(places.iter().map(bits).map(|bits| bits.map(float))),
             }
         }
-        Ok(())
+        Ok(samples)
     }
 
     fn projection(&self, layout: i64) -> rusqlite::Result<Rc<Projection>> {

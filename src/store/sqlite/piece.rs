@@ -162,9 +162,8 @@ pub(super) struct Opened<'a> {
     series: Vec<Series<'a>>,
 }
 
-/// Numbers of a piece, one a sample.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Series<'a> {
+struct Series<'a> {
     base: i64,
     width: usize,
     /// Which samples are there; None: all, or none where there are no `values`.
@@ -175,8 +174,7 @@ pub(super) struct Series<'a> {
 
 impl Series<'_> {
     /// The number at a position below the count.
-    #[inline]
-    pub(super) fn get(&self, position: usize) -> Option<i64> {
+    fn get(&self, position: usize) -> Option<i64> {
         let offsets = self.offsets?;
         if let Some(there) = self.there
             && there.get(position / 8)? >> (position % 8) & 1 == 0
@@ -265,7 +263,7 @@ pub(super) fn float(bits: i64) -> f64 {
     f64::from_bits(bits.cast_unsigned())
 }
 
-impl<'a> Opened<'a> {
+impl Opened<'_> {
     /// Number of samples.
     pub(super) fn len(&self) -> usize {
         self.count
@@ -290,12 +288,7 @@ impl<'a> Opened<'a> {
         self.fixed(2, position)
     }
 
-    /// All of a column of the layout; of one that holds floats their bits.
-    pub(super) fn column(&self, column: usize) -> Series<'a> {
-        self.series.get(FIXED_SERIES + column).copied().unwrap_or_default()
-    }
-
-    /// A whole number of a column of the layout that holds such.
+    /// A whole number of a column of the layout that holds such; of one that holds floats its bits.
     pub(super) fn int(&self, column: usize, position: usize) -> Option<i64> {
         self.fixed(FIXED_SERIES + column, position)
     }

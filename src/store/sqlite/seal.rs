@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, named_params};
 
 use super::block::Damage;
-use super::journal::{Gathered, Journal, PollRow};
+use super::journal::{Journal, PollRow, Taken};
 use super::layouts::{KindLayout, Layouts};
 use super::packed::Packed;
 use super::piece;
@@ -215,24 +215,22 @@ fn pack<'a>(
     })?;
     let columns: Vec<usize> = (0..kind.kind.columns.len()).collect();
     let journal = Journal::new(connection, kind.kind, &columns);
-    let polls = taken.chunk_by(|before, after| before.poll.id == after.poll.id).count();
-    let mut gathered = Gathered::new(polls);
-    let mut count = 0;
+    let mut apart = Taken::default();
     for piece in &taken {
-        journal.take_all(piece.poll, piece.layout, &piece.body, &mut gathered, |entity| {
-            count += u64::from(entity <= entity_last);
-            entity <= entity_last
-        })?;
+        journal.take(piece.poll, piece.layout, &piece.body, entity_last, &mut apart)?;
     }
     let mut packed = Packed::default();
-    for (entity, samples) in gathered.finish() {
+    let mut count = 0;
+    for (entity, places) in apart.entities() {
+        count += places.len();
         let is_known = connection.prepare_cached(queries::ENTITY_EXISTS)?.exists(named_params! {":entity": entity})?;
         // What retention left of an entity that it deleted is sealed for nobody.
         if is_known {
-            packed.add(connection, kind, windows, entity, samples)?;
+            packed.add(connection, kind, windows, entity, journal.samples(&apart, &places)?)?;
         }
     }
-    Ok(Work { kind, entity_last, taken, packed, samples: count })
+    drop(apart);
+    Ok(Work { kind, entity_last, taken, packed, samples: u64::try_from(count).unwrap_or(u64::MAX) })
 }
 
 impl Seal<'_> {

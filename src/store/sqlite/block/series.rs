@@ -145,16 +145,17 @@ impl Packer {
             put_zigzag(into, step);
             return LINEAR;
         }
-        let changes_bytes = changes_bytes(steps);
+        let mut bytes = bytes_of(steps);
         let divisor = divisor_of(steps);
         let mut divided = std::mem::take(&mut self.quotients);
         let quotients = if divisor == 1 {
             steps
         } else {
             divide(steps, divisor, &mut divided);
+            bytes.1 = bytes_of(&divided).1;
             &divided
         };
-        let form = self.put_quotients(into, steps, changes_bytes, divisor.unsigned_abs(), quotients);
+        let form = self.put_quotients(into, steps, bytes, divisor.unsigned_abs(), quotients);
         self.quotients = divided;
         form
     }
@@ -163,12 +164,11 @@ impl Packer {
         &self,
         into: &mut Vec<u8>,
         steps: &[i64],
-        changes_bytes: usize,
+        (changes_bytes, varints_bytes): (usize, usize),
         divisor: u64,
         quotients: &[i64],
     ) -> u8 {
-        let varints_bytes =
-            varint_bytes(divisor) + quotients.iter().map(|step| varint_bytes(zigzag(*step))).sum::<usize>();
+        let varints_bytes = varints_bytes + varint_bytes(divisor);
         let smallest = changes_bytes.min(varints_bytes);
         if smallest > CHANGES_SHORT_BYTES && quotients.len() >= PACKED_COUNT_MIN {
             let (form, packed) = self.pack_steps(quotients);
@@ -253,17 +253,21 @@ fn set_form(into: &mut [u8], form_at: usize, form: u8) {
     }
 }
 
-fn changes_bytes(steps: &[i64]) -> usize {
-    let (mut gap, mut bytes) = (0, 0);
+/// Bytes that steps take as changes, and each as a varint.
+fn bytes_of(steps: &[i64]) -> (usize, usize) {
+    let (mut gap, mut changes, mut varints) = (0, 0, 0);
     for step in steps {
         if *step == 0 {
             gap += 1;
+            varints += 1;
         } else {
-            bytes += varint_bytes(gap) + varint_bytes(zigzag(*step));
+            let bytes = varint_bytes(zigzag(*step));
+            changes += varint_bytes(gap) + bytes;
+            varints += bytes;
             gap = 0;
         }
     }
-    bytes
+    (changes, varints)
 }
 
 /// What divides all steps; 1 where that is no `i64`.
