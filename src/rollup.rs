@@ -4,15 +4,18 @@
 //! query makes the rest when it is asked, so both are the same to the bit. All counter arithmetic is [`crate::rate`]'s.
 //! Must not know: who keeps hours, what is asked of them.
 
+use std::ops::Range;
+
 use crate::model::sketch::{Binning, counted};
 use crate::model::{
     Class, Derived, Formula, HOUR_MS, HourCell, HourRow, Hours, Kind, Presence, Run, Stay, TimeRange, Timestamp,
     Version, hours::push_stay,
 };
-use crate::rate::{self, Mark, Stretch};
+use crate::rate::{self, Life, Mark, Stretch};
 
 pub mod days;
 mod fields;
+mod many;
 mod predict;
 #[cfg(test)]
 mod tests;
@@ -83,17 +86,36 @@ struct Piece {
 struct Spanned {
     next: usize,
     stretch: Stretch,
-    pieces: std::ops::Range<usize>,
+    pieces: Range<usize>,
+}
+
+/// Stretches that follow each other, each of them whole in one row: nearly all of them.
+#[derive(Debug)]
+struct Steady {
+    row: usize,
+    /// Where they end in the run. Each begins with the sample before.
+    next: Range<usize>,
+    /// Of all of them.
+    life: Life,
+    /// All of their time.
+    ms: i64,
+}
+
+/// Some of a run's stretches, in their order.
+#[derive(Debug)]
+enum Part {
+    Steady(Steady),
+    Single(Spanned),
 }
 
 /// The rows of a run, and which of its samples and stretches belong to which.
 #[derive(Debug, Default)]
 struct Plan {
     rows: Vec<HourRow>,
-    stretches: Vec<Spanned>,
+    parts: Vec<Part>,
     pieces: Vec<Piece>,
-    /// Position and row.
-    samples: Vec<(usize, usize)>,
+    /// Positions and row.
+    samples: Vec<(Range<usize>, usize)>,
 }
 
 impl Roller {
@@ -111,43 +133,61 @@ impl Roller {
 
     /// The hours of a run's range. A first or last hour that the range cuts gives a row of its part.
     pub fn roll(&self, run: &Run, versions: &[Version]) -> Hours {
+        self.rolled(run, versions, true)
+    }
+
+    /// The same with many samples taken at once where that can be, or each for itself: it makes no difference.
+    fn rolled(&self, run: &Run, versions: &[Version], at_once: bool) -> Hours {
         let mut hours = Hours::default();
         let plan = plan(run, versions, &mut hours);
-        hours.cells = self.fields.iter().map(|field| self.cells(field, run, &plan)).collect();
+        hours.cells = self.fields.iter().map(|field| self.cells(field, run, &plan, at_once)).collect();
         hours.rows = plan.rows;
         hours
     }
 
-    fn cells(&self, field: &Field, run: &Run, plan: &Plan) -> Vec<HourCell> {
+    fn cells(&self, field: &Field, run: &Run, plan: &Plan, at_once: bool) -> Vec<HourCell> {
         let mut cells = vec![HourCell::default(); plan.rows.len()];
-        let mut bins = Bins { binning: self.binning, of_row: Vec::new(), row: 0 };
-        let with_bins = self.with_bins && field.kept.bins;
-        for spanned in plan.stretches.iter().filter(|_| field.is_of_stretch()) {
-            let Some(grown) = field.grown(run, spanned.next, spanned.stretch.life) else { continue };
-            for piece in plan.pieces.get(spanned.pieces.clone()).unwrap_or_default() {
-                let Some(cell) = cells.get_mut(piece.row) else { continue };
-                field.take_share(cell, run, spanned.next, &spanned.stretch, grown, piece.cut);
-            }
-            let end = plan.pieces.get(spanned.pieces.clone()).and_then(<[Piece]>::last).filter(|piece| piece.is_end);
-            if field.kept.extremes
-                && !spanned.stretch.is_hole
-                && let Some(piece) = end
-                && let Some((pick, value)) = field.rate(grown, &spanned.stretch)
-            {
-                if with_bins {
-                    bins.take(&mut cells, piece.row, value);
+        let mut bins = Bins { binning: self.with_bins.then_some(self.binning), of_row: Vec::new(), row: 0 };
+        bins.binning = bins.binning.filter(|_| field.kept.bins);
+        for part in plan.parts.iter().filter(|_| field.is_of_stretch()) {
+            match part {
+                Part::Steady(steady) => {
+                    bins.go_to(&mut cells, steady.row);
+                    let Some(cell) = cells.get_mut(steady.row) else { continue };
+                    if at_once && field.take_steady(cell, run, steady, &mut bins) {
+                        continue;
+                    }
+                    for next in steady.next.clone() {
+                        let Some(stretch) = steady.stretch(run, next) else { continue };
+                        let Some(grown) = field.grown(run, next, stretch.life) else { continue };
+                        field.take_share(cell, run, next, &stretch, grown, None);
+                        field.take_rate(cell, &stretch, grown, &mut bins);
+                    }
                 }
-                if let Some(cell) = cells.get_mut(piece.row) {
-                    field.take_extremes(cell, pick, value);
+                Part::Single(Spanned { next, stretch, pieces }) => {
+                    let Some(grown) = field.grown(run, *next, stretch.life) else { continue };
+                    let pieces = plan.pieces.get(pieces.clone()).unwrap_or_default();
+                    for piece in pieces {
+                        let Some(cell) = cells.get_mut(piece.row) else { continue };
+                        field.take_share(cell, run, *next, stretch, grown, piece.cut);
+                    }
+                    let Some(end) = pieces.last().filter(|piece| piece.is_end && !stretch.is_hole) else { continue };
+                    bins.go_to(&mut cells, end.row);
+                    if let Some(cell) = cells.get_mut(end.row) {
+                        field.take_rate(cell, stretch, grown, &mut bins);
+                    }
                 }
             }
         }
-        for (index, row) in plan.samples.iter().filter(|_| !field.is_of_stretch()) {
-            let Some(value) = field.at_sample(run, *index) else { continue };
-            if with_bins {
-                bins.take(&mut cells, *row, value.number);
+        for (positions, row) in plan.samples.iter().filter(|_| !field.is_of_stretch()) {
+            bins.go_to(&mut cells, *row);
+            let Some(cell) = cells.get_mut(*row) else { continue };
+            if at_once && field.take_samples(cell, run, positions, &mut bins) {
+                continue;
             }
-            if let Some(cell) = cells.get_mut(*row) {
+            for index in positions.clone() {
+                let Some(value) = field.at_sample(run, index) else { continue };
+                bins.take(value.number);
                 field.take_sample(cell, value);
             }
         }
@@ -157,20 +197,26 @@ impl Roller {
     }
 }
 
-/// Bins of the row under way.
+/// Bins of the row under way, where they are kept.
 struct Bins {
-    binning: Binning,
+    binning: Option<Binning>,
     of_row: Vec<i32>,
     row: usize,
 }
 
 impl Bins {
-    fn take(&mut self, cells: &mut [HourCell], row: usize, value: f64) {
+    /// What comes is of this row.
+    fn go_to(&mut self, cells: &mut [HourCell], row: usize) {
         if row != self.row {
             self.end(cells);
             self.row = row;
         }
-        self.of_row.push(self.binning.bin(value));
+    }
+
+    fn take(&mut self, value: f64) {
+        if let Some(binning) = self.binning {
+            self.of_row.push(binning.bin(value));
+        }
     }
 
     fn end(&mut self, cells: &mut [HourCell]) {
@@ -178,6 +224,14 @@ impl Bins {
             cell.bins = counted(&mut self.of_row);
         }
         self.of_row.clear();
+    }
+}
+
+impl Steady {
+    /// The stretch that ends at a position.
+    fn stretch(&self, run: &Run, next: usize) -> Option<Stretch> {
+        let from = *run.at.get(next.checked_sub(1)?)?;
+        Some(Stretch { from, to: *run.at.get(next)?, life: self.life, is_hole: false })
     }
 }
 
@@ -219,7 +273,10 @@ fn plan(run: &Run, versions: &[Version], hours: &mut Hours) -> Plan {
         }
         if is_inside {
             let row = plan.row(run.range, mark.at, version);
-            plan.samples.push((next, row));
+            match plan.samples.last_mut() {
+                Some((positions, last)) if *last == row && positions.end == next => positions.end = next + 1,
+                _ => plan.samples.push((next..next + 1, row)),
+            }
             if let Some(row) = plan.rows.get_mut(row) {
                 row.samples += 1;
             }
@@ -261,8 +318,28 @@ impl Plan {
                 self.pieces.push(Piece { row, cut: cut_at, is_end: cut.end() == stretch.to });
             }
         }
-        if self.pieces.len() > first {
-            self.stretches.push(Spanned { next, stretch, pieces: first..self.pieces.len() });
+        match self.pieces.get(first..) {
+            // It begins with the sample before, as a life that goes on does.
+            Some([Piece { row, cut: None, is_end: true }]) if !stretch.is_hole && stretch.life != Life::New => {
+                let row = *row;
+                self.pieces.truncate(first);
+                self.go_on(row, next, stretch);
+            }
+            Some([_, ..]) => self.parts.push(Part::Single(Spanned { next, stretch, pieces: first..self.pieces.len() })),
+            _ => {}
+        }
+    }
+
+    /// Takes a stretch that lies whole in a row.
+    fn go_on(&mut self, row: usize, next: usize, stretch: Stretch) {
+        if let Some(Part::Steady(steady)) = self.parts.last_mut()
+            && (steady.row, steady.next.end, steady.life) == (row, next, stretch.life)
+        {
+            steady.next.end = next + 1;
+            steady.ms += stretch.ms();
+        } else {
+            let steady = Steady { row, next: next..next + 1, life: stretch.life, ms: stretch.ms() };
+            self.parts.push(Part::Steady(steady));
         }
     }
 }

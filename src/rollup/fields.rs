@@ -6,20 +6,22 @@
 use crate::model::{Class, ColumnValues, Derived, Formula, HourCell, Kind, Pick, Repr, Run, TimeRange, Total, Value};
 use crate::rate::{self, Life, Stretch};
 
-use super::{Kept, derived_of, kept};
+use super::{Bins, Kept, derived_of, kept};
 
 /// A column's place in a run.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    position: usize,
-    decimals: u8,
+pub(super) struct Place {
+    pub(super) position: usize,
+    pub(super) decimals: u8,
+    /// Native units of one outside.
+    scale: f64,
     /// Where it is taken away and was not told, nothing is.
-    untold_is_none: bool,
+    pub(super) untold_is_none: bool,
 }
 
 /// What a field is made of.
 #[derive(Debug)]
-enum Source {
+pub(super) enum Source {
     /// A counter; or a rate to an attribute, which is its counter over what holds for all of a row.
     Counter(Place),
     Gauge(Place),
@@ -45,7 +47,7 @@ enum Source {
 /// A field, resolved to the columns of a run.
 #[derive(Debug)]
 pub(super) struct Field {
-    source: Source,
+    pub(super) source: Source,
     pub(super) kept: Kept,
 }
 
@@ -158,7 +160,7 @@ impl Field {
     }
 
     /// The rate of a whole stretch, as it is picked and in outside units.
-    pub(super) fn rate(&self, grown: Grown, stretch: &Stretch) -> Option<(Pick, f64)> {
+    fn rate(&self, grown: Grown, stretch: &Stretch) -> Option<(Pick, f64)> {
         let above = match grown {
             Grown::Int(amount) => Value::Int(amount),
             Grown::Float(amount) => Value::Float(amount),
@@ -206,14 +208,20 @@ impl Field {
         }
     }
 
-    /// Adds the value of a stretch that ends in the cell's row.
-    pub(super) fn take_extremes(&self, cell: &mut HourCell, pick: Pick, value: f64) {
-        cell.count += 1;
-        self.compare(cell, pick, value);
+    /// Adds the rate of a stretch that ends in the cell's row.
+    pub(super) fn take_rate(&self, cell: &mut HourCell, stretch: &Stretch, grown: Grown, bins: &mut Bins) {
+        if !self.kept.extremes {
+            return;
+        }
+        if let Some((pick, value)) = self.rate(grown, stretch) {
+            bins.take(value);
+            cell.count += 1;
+            self.compare(cell, pick, value);
+        }
     }
 
     /// NaN is neither smaller nor larger than anything, and stands only where there is nothing else.
-    fn compare(&self, cell: &mut HourCell, pick: Pick, value: f64) {
+    pub(super) fn compare(&self, cell: &mut HourCell, pick: Pick, value: f64) {
         let (min, max) = (self.number(cell.min), self.number(cell.max));
         if cell.min.above.is_null() || value < min || (min.is_nan() && !value.is_nan()) {
             cell.min = pick;
@@ -224,7 +232,7 @@ impl Field {
     }
 
     /// A picked number in outside units; NaN where there is none.
-    fn number(&self, pick: Pick) -> f64 {
+    pub(super) fn number(&self, pick: Pick) -> f64 {
         match &self.source {
             Source::Gauge(place) | Source::Remainder { of: place, .. } => place.outside(pick.above),
             Source::GaugeRatio { part, whole, .. } => part.outside(pick.above) / whole.outside(pick.below),
@@ -296,7 +304,8 @@ fn place(kind: &'static Kind, name: &str, columns: &mut Vec<usize>) -> Option<Pl
         columns.push(index);
         columns.len() - 1
     });
-    Some(Place { position, decimals, untold_is_none: column.untold_is_none })
+    let scale = 10f64.powi(i32::from(decimals));
+    Some(Place { position, decimals, scale, untold_is_none: column.untold_is_none })
 }
 
 fn derived_source(kind: &'static Kind, derived: &Derived, columns: &mut Vec<usize>) -> Option<Source> {
@@ -336,18 +345,14 @@ fn remainder(of: Place, less: Place, run: &Run, index: usize) -> Value {
 }
 
 impl Place {
-    fn scale(self) -> f64 {
-        10f64.powi(i32::from(self.decimals))
-    }
-
     fn value(self, run: &Run, index: usize) -> Value {
         run.columns.get(self.position).map_or(Value::Null, |values| values.get(index))
     }
 
     /// In outside units; NaN where there is none.
-    fn outside(self, value: Value) -> f64 {
+    pub(super) fn outside(self, value: Value) -> f64 {
         match value {
-            Value::Int(_) => native(value) / self.scale(),
+            Value::Int(_) => native(value) / self.scale,
             _ => native(value),
         }
     }
@@ -356,7 +361,7 @@ impl Place {
     fn total(self, total: Total) -> f64 {
         match total {
             Total::Nothing => 0.0,
-            Total::Int(sum) => sum as f64 / self.scale(),
+            Total::Int(sum) => sum as f64 / self.scale,
             Total::Float(sum) => sum,
         }
     }

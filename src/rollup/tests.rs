@@ -1,5 +1,7 @@
 //! What hours hold, by example.
 
+mod many;
+
 use super::*;
 use crate::model::{Column, ColumnValues, Key, Pick, Total, Value};
 

@@ -89,18 +89,23 @@ impl Samples {
     /// No samples yet, with room for so many.
     pub(super) fn with_capacity(kind: &Kind, columns: &[usize], capacity: usize) -> Samples {
         let mut samples = Samples::new(kind, columns);
-        samples.at.reserve_exact(capacity);
-        samples.since.reserve_exact(capacity);
-        samples.interval_ms.reserve_exact(capacity);
-        samples.clock_offset_ms.reserve_exact(capacity);
-        samples.poll.reserve_exact(capacity);
-        for column in &mut samples.columns {
+        samples.reserve(capacity);
+        samples
+    }
+
+    /// Makes room for so many more, and not for others.
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.at.reserve_exact(more);
+        self.since.reserve_exact(more);
+        self.interval_ms.reserve_exact(more);
+        self.clock_offset_ms.reserve_exact(more);
+        self.poll.reserve_exact(more);
+        for column in &mut self.columns {
             match column {
-                ColumnValues::Int(values) => values.reserve_exact(capacity),
-                ColumnValues::Float(values) => values.reserve_exact(capacity),
+                ColumnValues::Int(values) => values.reserve_exact(more),
+                ColumnValues::Float(values) => values.reserve_exact(more),
             }
         }
-        samples
     }
 
     pub(super) fn len(&self) -> usize {
@@ -170,15 +175,16 @@ impl Samples {
             self.choose(&order);
         }
     }
+}
 
+#[cfg(test)]
+impl Samples {
     /// Whether both are equal to the bit.
     pub(super) fn is_same(&self, other: &Samples) -> bool {
+        let bits = |values: &[Option<f64>]| values.iter().map(|value| value.map(f64::to_bits)).collect::<Vec<_>>();
         let is_same_column = |pair: (&ColumnValues, &ColumnValues)| match pair {
             (ColumnValues::Int(left), ColumnValues::Int(right)) => left == right,
-            (ColumnValues::Float(left), ColumnValues::Float(right)) => {
-                let bits = |value: &Option<f64>| value.map(f64::to_bits);
-                left.iter().map(bits).eq(right.iter().map(bits))
-            }
+            (ColumnValues::Float(left), ColumnValues::Float(right)) => bits(left) == bits(right),
             _ => false,
         };
         self.at == other.at
@@ -330,6 +336,37 @@ impl Opened<'_> {
         })
     }
 
+    /// Whether it holds these samples, all columns of its layout, to the bit.
+    pub(super) fn holds(&self, samples: &Samples) -> Result<bool, Damage> {
+        let unpacker = &self.unpacker;
+        let is_shaped = samples.len() == self.count && samples.columns.len() + FIXED_SERIES == self.series.len();
+        let fixed = || -> Result<bool, Damage> {
+            Ok(unpacker.holds_ints(self.series(0)?, &samples.at)?
+                && unpacker.holds_int_options(self.series(SINCE_SERIES)?, &samples.since)?
+                && unpacker.holds_ints(self.series(2)?, &samples.interval_ms)?
+                && unpacker.holds_ints(self.series(3)?, &samples.clock_offset_ms)?
+                && unpacker.holds_ints(self.series(4)?, &samples.poll)?)
+        };
+        if !is_shaped || !fixed()? {
+            return Ok(false);
+        }
+        for (index, (column, (_, holds))) in samples.columns.iter().zip(self.layout.columns()).enumerate() {
+            let series = self.series(FIXED_SERIES + index)?;
+            let is_same = match (column, holds) {
+                (ColumnValues::Int(values), Holds::Ints) => unpacker.holds_int_options(series, values)?,
+                (ColumnValues::Float(values), Holds::Floats) => {
+                    let bits = |value: &Option<f64>| value.map(f64::to_bits);
+                    unpacker.float_options(series, self.count)?.iter().map(bits).eq(values.iter().map(bits))
+                }
+                _ => false,
+            };
+            if !is_same {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// The samples' times.
     pub(super) fn at(&self) -> Result<Vec<i64>, Damage> {
         self.ints(0)
@@ -338,6 +375,18 @@ impl Opened<'_> {
     /// The poll that took the sample at a position.
     pub(super) fn poll(&self, position: usize) -> Result<Option<i64>, Damage> {
         Ok(self.ints(4)?.get(position).copied())
+    }
+
+    /// Number of samples.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Adds all samples with these columns.
+    pub(super) fn add_all(&self, places: &[Place], into: &mut Samples) -> Result<(), Damage> {
+        let positions = 0..self.count;
+        self.add(places, &self.ints(0)?, &positions, into)?;
+        self.unpacker.add_ints(self.series(4)?, self.count, &positions, &mut into.poll)
     }
 
     /// Adds the samples at some of the positions, whose times are `at`, with these columns; not which polls took them.

@@ -269,9 +269,9 @@ impl<'a> Batch<'a> {
         brought: &mut Brought,
     ) -> rusqlite::Result<()> {
         let sealed = Sealed::new(self.connection, self.import.kind, entity, &self.columns)?;
-        let old = sealed.window(window.start_ms, window.end_ms)?;
-        let mut at: HashSet<i64> = old.iter().flat_map(|(_, samples)| samples.at.iter().copied()).collect();
-        let mut used: HashSet<i64> = old.iter().flat_map(|(_, samples)| samples.poll.iter().copied()).collect();
+        let (blocks, mut old) = sealed.window(window.start_ms, window.end_ms)?;
+        let mut at: HashSet<i64> = old.at.iter().copied().collect();
+        let mut used: HashSet<i64> = old.poll.iter().copied().collect();
         if group.entity.is_some() {
             let around = (window.start_ms.saturating_sub(AROUND_MS), window.end_ms.saturating_add(AROUND_MS));
             for (row_at, poll) in samples::unsealed_times(self.connection, self.import.kind, entity, around)? {
@@ -311,10 +311,8 @@ impl<'a> Batch<'a> {
         brought.last = Some((last.1, last.0.at.ms()));
         let mut packed = Packed::default();
         let mut whole = self.samples(&fresh);
-        for (id, samples) in old {
-            whole.append(&mut samples.as_ref().clone());
-            packed.replace(id);
-        }
+        whole.append(&mut old);
+        blocks.into_iter().for_each(|id| packed.replace(id));
         whole.sort();
         if whole.len() > SAMPLES_MAX {
             let message = format!(

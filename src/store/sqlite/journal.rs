@@ -12,7 +12,7 @@ use rusqlite::{Connection, named_params};
 
 use super::block::{Damage, Layout, Place, Samples};
 use super::layouts::Layouts;
-use super::piece::{self, Opened, Row};
+use super::piece::{self, Opened, Row, float};
 use super::queries;
 use crate::model::{ColumnValues, Kind};
 use crate::store::Work;
@@ -82,6 +82,49 @@ impl Projection {
     fn new(layout: Rc<Layout>, kind: &Kind, columns: &[usize]) -> Projection {
         let columns = layout.places(kind, columns);
         Projection { layout, columns }
+    }
+}
+
+/// Pieces that were taken apart, and where the samples of each entity are in them.
+#[derive(Default)]
+pub(super) struct Taken<'p> {
+    pieces: Vec<TakenPiece<'p>>,
+    /// Of each entity its number among those below.
+    numbers: HashMap<i64, usize>,
+    /// Of each entity the pieces and positions of its samples, in the order of the pieces.
+    entities: Vec<(i64, Vec<(usize, usize)>)>,
+    /// The number of the last one: pieces bring entities in one order, nearly always the same ones.
+    last: usize,
+}
+
+struct TakenPiece<'p> {
+    poll: PollRow,
+    piece: Opened<'p>,
+    projection: Rc<Projection>,
+}
+
+impl Taken<'_> {
+    fn note(&mut self, entity: i64, place: (usize, usize)) {
+        let next = if self.last + 1 < self.entities.len() { self.last + 1 } else { 0 };
+        self.last = if self.entities.get(next).is_some_and(|(known, _)| *known == entity) {
+            next
+        } else {
+            *self.numbers.entry(entity).or_insert_with(|| {
+                self.entities.push((entity, Vec::new()));
+                self.entities.len() - 1
+            })
+        };
+        if let Some((_, places)) = self.entities.get_mut(self.last) {
+            places.push(place);
+        }
+    }
+
+    /// The entities in order, with the places of their samples.
+    pub(super) fn entities(&mut self) -> Vec<(i64, Vec<(usize, usize)>)> {
+        self.numbers.clear();
+        let mut entities = std::mem::take(&mut self.entities);
+        entities.sort_unstable_by_key(|(entity, _)| *entity);
+        entities
     }
 }
 
@@ -179,22 +222,53 @@ impl<'a> Journal<'a> {
         self.work.get()
     }
 
-    /// Takes all samples of a piece, each to those of its entity.
-    pub(super) fn take_all(
+    /// Takes a piece apart and notes where the samples of entities up to one are.
+    pub(super) fn take<'p>(
         &self,
         poll: PollRow,
         layout: i64,
-        body: &[u8],
-        mut samples_of: impl FnMut(i64, &Found<'_>) -> rusqlite::Result<()>,
+        body: &'p [u8],
+        entity_last: i64,
+        taken: &mut Taken<'p>,
     ) -> rusqlite::Result<()> {
         let projection = self.projection(layout)?;
         let piece = open(poll.id, &projection.layout, body)?;
         for position in 0..piece.len() {
-            let at_ms = piece.at_ms(position)?;
-            let found = Found { at_ms, poll, piece: &piece, position, projection: &projection };
-            samples_of(piece.entity(position)?, &found)?;
+            let entity = piece.entity(position)?;
+            if entity <= entity_last {
+                taken.note(entity, (taken.pieces.len(), position));
+            }
         }
+        taken.pieces.push(TakenPiece { poll, piece, projection });
         Ok(())
+    }
+
+    /// The samples at some places of pieces, in their order.
+    pub(super) fn samples(&self, taken: &Taken<'_>, places: &[(usize, usize)]) -> rusqlite::Result<Samples> {
+        let mut samples = self.no_samples(places.len());
+        for (piece, position) in places {
+            let Some(TakenPiece { poll, piece, .. }) = taken.pieces.get(*piece) else { continue };
+            samples.at.push(piece.at_ms(*position)?);
+            samples.since.push(piece.since_ms(*position));
+            samples.interval_ms.push(poll.interval_ms);
+            samples.clock_offset_ms.push(poll.clock_offset_ms);
+            samples.poll.push(poll.id);
+        }
+        // One column after the other, so that what is written lies together.
+        for (index, values) in samples.columns.iter_mut().enumerate() {
+            let bits = |(piece, position): &(usize, usize)| {
+                let TakenPiece { piece, projection, .. } = taken.pieces.get(*piece)?;
+                match projection.columns.get(index)? {
+                    Place::Ints(column) | Place::Floats(column) => piece.int(*column, *position),
+                    Place::Nowhere => None,
+                }
+            };
+            match values {
+                ColumnValues::Int(values) => values.extend(places.iter().map(bits)),
+                ColumnValues::Float(values) => values.extend(places.iter().map(bits).map(|bits| bits.map(float))),
+            }
+        }
+        Ok(samples)
     }
 
     fn projection(&self, layout: i64) -> rusqlite::Result<Rc<Projection>> {

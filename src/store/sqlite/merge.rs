@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, TransactionBehavior, named_params};
 
-use super::block::{SAMPLES_MAX, Samples};
+use super::block::SAMPLES_MAX;
 use super::layouts::KindLayout;
 use super::packed::Packed;
 use super::queries;
@@ -92,16 +92,12 @@ impl Merge<'_> {
         let columns: Vec<usize> = (0..kind.kind.columns.len()).collect();
         let sealed = Sealed::new(connection, kind.kind, entity, &columns)?;
         let (start_ms, end_ms) = Windows::around(block_start_ms(id), windows.merge_ms);
-        let mut whole = Samples::new(kind.kind, &columns);
-        let blocks = sealed.window(start_ms, end_ms)?;
-        if blocks.iter().map(|(_, samples)| samples.len()).sum::<usize>() > SAMPLES_MAX {
+        let (blocks, whole) = sealed.window(start_ms, end_ms)?;
+        if whole.len() > SAMPLES_MAX {
             self.left.push(id);
             return Ok(());
         }
-        for (old, samples) in blocks {
-            whole.append(&mut samples.as_ref().clone());
-            self.packed.replace(old);
-        }
+        blocks.into_iter().for_each(|old| self.packed.replace(old));
         // None is left where retention took all of their samples.
         if whole.len() > 0 {
             self.packed.put(kind, entity, (start_ms, end_ms), true, &whole)?;

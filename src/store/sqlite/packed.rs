@@ -105,8 +105,7 @@ impl Packed {
             return block::damage(format!("entity {entity} is beyond the {ENTITIES_END} that blocks can name"));
         }
         let body = block::encode(&kind.layout, samples)?;
-        let columns: Vec<usize> = (0..kind.kind.columns.len()).collect();
-        if !block::open(&kind.layout, &body)?.samples(kind.kind, &columns)?.is_same(samples) {
+        if !block::open(&kind.layout, &body)?.holds(samples)? {
             return block::damage(format!(
                 "the new block of entity {entity} at {start_ms} ms is not what it was made of"
             ));

@@ -258,6 +258,11 @@ fn take_slice<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], Damage
     Ok(taken)
 }
 
+/// A float from its bits, read as a whole number.
+pub(super) fn float(bits: i64) -> f64 {
+    f64::from_bits(bits.cast_unsigned())
+}
+
 impl Opened<'_> {
     /// Number of samples.
     pub(super) fn len(&self) -> usize {
@@ -283,14 +288,14 @@ impl Opened<'_> {
         self.fixed(2, position)
     }
 
-    /// A whole number of a column of the layout that holds such.
+    /// A whole number of a column of the layout that holds such; of one that holds floats its bits.
     pub(super) fn int(&self, column: usize, position: usize) -> Option<i64> {
         self.fixed(FIXED_SERIES + column, position)
     }
 
     /// A number of a column of the layout that holds floats.
     pub(super) fn float(&self, column: usize, position: usize) -> Option<f64> {
-        self.int(column, position).map(|bits| f64::from_bits(bits.cast_unsigned()))
+        self.int(column, position).map(float)
     }
 }
 

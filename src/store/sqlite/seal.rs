@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, named_params};
 
-use super::block::{Damage, Samples};
-use super::journal::{Journal, PollRow};
+use super::block::Damage;
+use super::journal::{Journal, PollRow, Taken};
 use super::layouts::{KindLayout, Layouts};
 use super::packed::Packed;
 use super::piece;
@@ -215,30 +215,22 @@ fn pack<'a>(
     })?;
     let columns: Vec<usize> = (0..kind.kind.columns.len()).collect();
     let journal = Journal::new(connection, kind.kind, &columns);
-    // Pieces bring their entities in one order, nearly always the same ones: places in a list serve as well as a tree.
-    let mut entities: HashMap<i64, Samples> = HashMap::new();
-    let mut count = 0;
-    let polls = taken.chunk_by(|before, after| before.poll.id == after.poll.id).count();
+    let mut apart = Taken::default();
     for piece in &taken {
-        journal.take_all(piece.poll, piece.layout, &piece.body, |entity, found| {
-            if entity <= entity_last {
-                found.push_to(entities.entry(entity).or_insert_with(|| journal.no_samples(polls)));
-                count += 1;
-            }
-            Ok(())
-        })?;
+        journal.take(piece.poll, piece.layout, &piece.body, entity_last, &mut apart)?;
     }
-    let mut entities: Vec<(i64, Samples)> = entities.into_iter().collect();
-    entities.sort_unstable_by_key(|(entity, _)| *entity);
     let mut packed = Packed::default();
-    for (entity, samples) in entities {
+    let mut count = 0;
+    for (entity, places) in apart.entities() {
+        count += places.len();
         let is_known = connection.prepare_cached(queries::ENTITY_EXISTS)?.exists(named_params! {":entity": entity})?;
         // What retention left of an entity that it deleted is sealed for nobody.
         if is_known {
-            packed.add(connection, kind, windows, entity, samples)?;
+            packed.add(connection, kind, windows, entity, journal.samples(&apart, &places)?)?;
         }
     }
-    Ok(Work { kind, entity_last, taken, packed, samples: count })
+    drop(apart);
+    Ok(Work { kind, entity_last, taken, packed, samples: u64::try_from(count).unwrap_or(u64::MAX) })
 }
 
 impl Seal<'_> {

@@ -10,11 +10,11 @@ use std::rc::Rc;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params, types::Type};
 
-use super::block::{self, Damage, Samples};
+use super::block::{self, Damage, SAMPLES_MAX, Samples};
 use super::layouts::Layouts;
 use super::queries;
 use super::retention;
-use super::windows::{block_id, bounded};
+use super::windows::{block_id, block_start_ms, bounded};
 use crate::model::{Kind, Timestamp};
 
 impl std::error::Error for Damage {}
@@ -114,19 +114,35 @@ impl<'a> Sealed<'a> {
         Ok(found.flatten())
     }
 
-    /// All blocks whose windows start in [start, end), oldest first, each with its id and its samples.
-    pub(super) fn window(&self, start_ms: i64, end_ms: i64) -> rusqlite::Result<Vec<(i64, Rc<Samples>)>> {
+    /// The samples of all blocks whose windows start in [start, end), oldest first, and the blocks' ids.
+    pub(super) fn window(&self, start_ms: i64, end_ms: i64) -> rusqlite::Result<(Vec<i64>, Samples)> {
         let mut statement = self.connection.prepare_cached(queries::BLOCKS_OF_WINDOW)?;
         let mut rows = statement.query(named_params! {
             ":entity": self.entity, ":id_min": block_id(start_ms, self.entity),
             ":id_max": block_id(end_ms.saturating_sub(1), self.entity),
         })?;
-        let mut blocks = Vec::new();
+        let mut ids = Vec::new();
+        let mut whole = Samples::new(self.kind, self.columns);
         while let Some(row) = rows.next()? {
             let stored = stored(row)?;
-            blocks.push((stored.id, self.samples(&stored, row)?));
+            ids.push(stored.id);
+            let layout = self.layouts.get(self.connection, stored.layout)?;
+            let block = block::open(&layout, body(row)?).map_err(name(&stored))?;
+            if stored.at_min_ms < self.kept_from_ms {
+                let mut samples = block.samples(self.kind, self.columns).map_err(name(&stored))?;
+                self.leave_kept(&mut samples)?;
+                whole.append(&mut samples);
+                continue;
+            }
+            if whole.len() == 0 {
+                // The others are about as dense.
+                let length_ms = stored.end_ms.saturating_sub(block_start_ms(stored.id)).max(1);
+                let windows = usize::try_from(end_ms.saturating_sub(start_ms) / length_ms).unwrap_or(0);
+                whole.reserve(block.len().saturating_mul(windows).min(SAMPLES_MAX));
+            }
+            block.add_all(&layout.places(self.kind, self.columns), &mut whole).map_err(name(&stored))?;
         }
-        Ok(blocks)
+        Ok((ids, whole))
     }
 
     /// What becomes of the newest block whose id is not above another.

@@ -23,7 +23,7 @@ pub(super) struct Windows {
     pub(super) merge_ms: i64,
     /// How long after a window's end it is left alone. Later samples are taken in too, but each costs its block anew.
     pub(super) settle_ms: i64,
-    /// Numbers sealed in one step, nulls included, each of 16 bytes while it is packed. One entity more may go over it.
+    /// Numbers sealed in one step, nulls included: a megabyte or two of pieces. One entity more may go over it.
     pub(super) cells_per_step: usize,
     /// Samples rolled up in one step, beside the writer. One entity's day more may go over it.
     pub(super) rolled_per_step: usize,

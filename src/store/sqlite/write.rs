@@ -251,8 +251,9 @@ impl Memory {
     ) -> rusqlite::Result<()> {
         let kind = kind.kind;
         let OfKind { named, rows } = taken.kinds.entry(kind.name).or_default();
+        let entities = self.living.entry(kind.name).or_default();
+        let mut events = Vec::new();
         for seen in &batch.observations {
-            let entities = self.living.entry(kind.name).or_default();
             let entity = match entities.get_mut(&seen.identity) {
                 Some(entity) => entity,
                 None => {
@@ -280,12 +281,10 @@ impl Memory {
             }
             let from_ms = seen.sample.as_ref().map_or(visit.started_ms, |sample| visit.started_ms.min(sample.at.ms()));
             let learnt = entity.learn(connection, kind, &seen.identity, seen.attributes.as_ref(), from_ms)?;
-            if let Some(at_ms) = learnt {
-                let event = limit_hit(kind, &seen.identity, visit.target, Timestamp::from_ms(at_ms));
-                self.insert_event(connection, &event, appended)?;
-            }
+            let event = |at_ms| limit_hit(kind, &seen.identity, visit.target, Timestamp::from_ms(at_ms));
+            events.extend(learnt.map(event));
         }
-        Ok(())
+        events.iter().try_for_each(|event| self.insert_event(connection, event, appended))
     }
 
     /// Ends the listing of what a complete list did not name.

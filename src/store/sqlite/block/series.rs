@@ -29,11 +29,12 @@
 //! the chunk's type, a good part of a chunk of 240. Level 8: level 4 is 1.7 % larger, 12 no smaller. Differences of
 //! higher order, and pco's own choice among them, were larger and slower on samples of containers.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use pco::data_types::Number;
 use pco::wrapped::{FileCompressor, FileDecompressor};
-use pco::{ChunkConfig, DeltaSpec, ModeSpec, PagingSpec};
+use pco::{ChunkConfig, DecompressorScratch, DeltaSpec, ModeSpec, PagingSpec};
 
 use super::bytes::{Bytes, put_varint, put_zigzag, varint_bytes, zigzag};
 use super::{Damage, damage};
@@ -60,19 +61,23 @@ const LEVEL: usize = 8;
 /// pco gives numbers in multiples of this, or all.
 const PACKED_AT_ONCE: usize = 256;
 
+/// Bytes that pco wants to see from where it reads, though it does not use them: so many numbers of its widest type.
+const PACKED_PADDING: usize = PACKED_AT_ONCE * 18 + 16;
+
 /// Writes series, all of one block.
 pub(in crate::store::sqlite) struct Packer {
     compressor: FileCompressor,
     header: Vec<u8>,
-    steps: Vec<i64>,
     dense: Vec<i64>,
+    steps: Vec<i64>,
+    quotients: Vec<i64>,
 }
 
 impl Packer {
     pub(in crate::store::sqlite) fn new() -> Result<Packer, Damage> {
         let compressor = FileCompressor::default();
         let header = compressor.write_header(Vec::new()).map_err(|error| Damage(error.to_string()))?;
-        Ok(Packer { compressor, header, steps: Vec::new(), dense: Vec::new() })
+        Ok(Packer { compressor, header, dense: Vec::new(), steps: Vec::new(), quotients: Vec::new() })
     }
 
     /// What a reader of the packed series needs first.
@@ -81,10 +86,15 @@ impl Packer {
     }
 
     pub(in crate::store::sqlite) fn put_int_options(&mut self, into: &mut Vec<u8>, values: &[Option<i64>]) {
+        let there = values.iter().filter(|value| value.is_some()).count();
         let mut dense = std::mem::take(&mut self.dense);
         dense.clear();
-        dense.extend(values.iter().flatten());
-        let form_at = put_runs(into, values.iter().map(Option::is_some), dense.len());
+        if there == values.len() {
+            dense.extend(values.iter().map(|value| value.unwrap_or_default()));
+        } else {
+            dense.extend(values.iter().flatten());
+        }
+        let form_at = put_runs(into, values.iter().map(Option::is_some), there, values.len());
         let form = self.put_dense(into, &dense);
         set_form(into, form_at, form);
         self.dense = dense;
@@ -100,7 +110,7 @@ impl Packer {
     pub(in crate::store::sqlite) fn put_float_options(&mut self, into: &mut Vec<u8>, values: &[Option<f64>]) {
         let dense: Vec<f64> = values.iter().flatten().copied().collect();
         let bits: Vec<i64> = dense.iter().map(|value| value.to_bits().cast_signed()).collect();
-        let form_at = put_runs(into, values.iter().map(Option::is_some), dense.len());
+        let form_at = put_runs(into, values.iter().map(Option::is_some), dense.len(), values.len());
         let start = into.len();
         let mut form = self.put_dense(into, &bits);
         if dense.len() >= PACKED_COUNT_MIN && into.len() - start > CHANGES_SHORT_BYTES {
@@ -116,39 +126,54 @@ impl Packer {
 
     /// Writes numbers without nulls, and says in which form.
     fn put_dense(&mut self, into: &mut Vec<u8>, values: &[i64]) -> u8 {
-        let Some(first) = values.first() else { return NOTHING };
+        let Some((first, rest)) = values.split_first() else { return NOTHING };
         put_zigzag(into, *first);
+        if rest.iter().all(|value| value == first) {
+            return CONSTANT;
+        }
         let mut steps = std::mem::take(&mut self.steps);
         steps.clear();
-        steps.extend(values.windows(2).map(|pair| match pair {
-            [before, after] => after.wrapping_sub(*before),
-            _ => 0,
-        }));
-        let form = self.put_steps(into, &mut steps);
+        steps.extend(rest.iter().zip(values).map(|(after, before)| after.wrapping_sub(*before)));
+        let form = self.put_steps(into, &steps);
         self.steps = steps;
         form
     }
 
-    fn put_steps(&mut self, into: &mut Vec<u8>, steps: &mut [i64]) -> u8 {
-        if steps.iter().all(|step| *step == 0) {
-            return CONSTANT;
-        }
+    fn put_steps(&mut self, into: &mut Vec<u8>, steps: &[i64]) -> u8 {
         let step = steps.first().copied().unwrap_or(0);
         if steps.iter().all(|other| *other == step) {
             put_zigzag(into, step);
             return LINEAR;
         }
-        let changes_bytes = changes_bytes(steps);
+        let mut bytes = bytes_of(steps);
         let divisor = divisor_of(steps);
-        let quotients = || steps.iter().map(|step| step / divisor);
-        let varints_bytes =
-            varint_bytes(divisor.unsigned_abs()) + quotients().map(|step| varint_bytes(zigzag(step))).sum::<usize>();
+        let mut divided = std::mem::take(&mut self.quotients);
+        let quotients = if divisor == 1 {
+            steps
+        } else {
+            divide(steps, divisor, &mut divided);
+            bytes.1 = bytes_of(&divided).1;
+            &divided
+        };
+        let form = self.put_quotients(into, steps, bytes, divisor.unsigned_abs(), quotients);
+        self.quotients = divided;
+        form
+    }
+
+    fn put_quotients(
+        &self,
+        into: &mut Vec<u8>,
+        steps: &[i64],
+        (changes_bytes, varints_bytes): (usize, usize),
+        divisor: u64,
+        quotients: &[i64],
+    ) -> u8 {
+        let varints_bytes = varints_bytes + varint_bytes(divisor);
         let smallest = changes_bytes.min(varints_bytes);
-        if smallest > CHANGES_SHORT_BYTES && steps.len() >= PACKED_COUNT_MIN {
-            let (form, packed) = self.pack_steps(quotients());
-            if let Some(packed) = packed.filter(|packed| packed.len() + varint_bytes(divisor.unsigned_abs()) < smallest)
-            {
-                put_varint(into, divisor.unsigned_abs());
+        if smallest > CHANGES_SHORT_BYTES && quotients.len() >= PACKED_COUNT_MIN {
+            let (form, packed) = self.pack_steps(quotients);
+            if let Some(packed) = packed.filter(|packed| packed.len() + varint_bytes(divisor) < smallest) {
+                put_varint(into, divisor);
                 into.extend_from_slice(&packed);
                 return form;
             }
@@ -166,19 +191,24 @@ impl Packer {
             }
             return CHANGES;
         }
-        put_varint(into, divisor.unsigned_abs());
-        quotients().for_each(|step| put_zigzag(into, step));
+        put_varint(into, divisor);
+        quotients.iter().for_each(|step| put_zigzag(into, *step));
         VARINTS
     }
 
-    fn pack_steps(&self, steps: impl Iterator<Item = i64> + Clone) -> (u8, Option<Vec<u8>>) {
-        if let Ok(narrow) = steps.clone().map(i16::try_from).collect::<Result<Vec<_>, _>>() {
+    #[expect(clippy::cast_possible_truncation, reason = "the smallest and the largest fit")]
+    fn pack_steps(&self, steps: &[i64]) -> (u8, Option<Vec<u8>>) {
+        let ends = |(least, most): (i64, i64), step: &i64| (least.min(*step), most.max(*step));
+        let (least, most) = steps.iter().fold((0, 0), ends);
+        if i16::try_from(least).is_ok() && i16::try_from(most).is_ok() {
+            let narrow: Vec<i16> = steps.iter().map(|step| *step as i16).collect();
             return (PACKED_16, self.pack(&narrow, &config()));
         }
-        if let Ok(narrow) = steps.clone().map(i32::try_from).collect::<Result<Vec<_>, _>>() {
+        if i32::try_from(least).is_ok() && i32::try_from(most).is_ok() {
+            let narrow: Vec<i32> = steps.iter().map(|step| *step as i32).collect();
             return (PACKED_32, self.pack(&narrow, &config()));
         }
-        (PACKED_64, self.pack(&steps.collect::<Vec<_>>(), &config()))
+        (PACKED_64, self.pack(steps, &config()))
     }
 
     /// A chunk of one page; nothing where pco refuses.
@@ -198,10 +228,10 @@ fn config() -> ChunkConfig {
 }
 
 /// Leaves room for the form and writes which values are there, unless all or none are. Says where the room is.
-fn put_runs(into: &mut Vec<u8>, is_there: impl Iterator<Item = bool> + Clone, there: usize) -> usize {
+fn put_runs(into: &mut Vec<u8>, is_there: impl Iterator<Item = bool>, there: usize, count: usize) -> usize {
     let form_at = into.len();
     into.push(0);
-    if there == 0 || is_there.clone().all(|is_there| is_there) {
+    if there == 0 || there == count {
         return form_at;
     }
     set_form(into, form_at, WITH_NULLS);
@@ -223,24 +253,32 @@ fn set_form(into: &mut [u8], form_at: usize, form: u8) {
     }
 }
 
-fn changes_bytes(steps: &[i64]) -> usize {
-    let (mut gap, mut bytes) = (0, 0);
+/// Bytes that steps take as changes, and each as a varint.
+fn bytes_of(steps: &[i64]) -> (usize, usize) {
+    let (mut gap, mut changes, mut varints) = (0, 0, 0);
     for step in steps {
         if *step == 0 {
             gap += 1;
+            varints += 1;
         } else {
-            bytes += varint_bytes(gap) + varint_bytes(zigzag(*step));
+            let bytes = varint_bytes(zigzag(*step));
+            changes += varint_bytes(gap) + bytes;
+            varints += bytes;
             gap = 0;
         }
     }
-    bytes
+    (changes, varints)
 }
 
 /// What divides all steps; 1 where that is no `i64`.
 fn divisor_of(steps: &[i64]) -> i64 {
     let mut divisor = 0_u64;
-    for step in steps {
-        let (mut left, mut right) = (divisor, step.unsigned_abs());
+    for step in steps.iter().map(|step| step.unsigned_abs()) {
+        // Nearly always it goes on as it was.
+        if step == 0 || (divisor != 0 && step % divisor == 0) {
+            continue;
+        }
+        let (mut left, mut right) = (divisor, step);
         while right != 0 {
             (left, right) = (right, left % right);
         }
@@ -252,15 +290,37 @@ fn divisor_of(steps: &[i64]) -> i64 {
     i64::try_from(divisor).unwrap_or(1).max(1)
 }
 
+/// Divides steps by what divides all of them: a shift and a product of 64 bits, as nothing is left over.
+fn divide(steps: &[i64], divisor: i64, into: &mut Vec<i64>) {
+    let shift = divisor.trailing_zeros();
+    let odd = divisor >> shift;
+    // Each round doubles the low bits of `odd * inverse` that are those of 1; of any odd number's square three are.
+    let mut inverse = odd;
+    for _ in 0..5 {
+        inverse = inverse.wrapping_mul(2_i64.wrapping_sub(odd.wrapping_mul(inverse)));
+    }
+    into.clear();
+    into.extend(steps.iter().map(|step| (step >> shift).wrapping_mul(inverse)));
+}
+
 /// Reads series, all of one block.
 pub(in crate::store::sqlite) struct Unpacker {
     decompressor: FileDecompressor,
+    scratch: RefCell<Scratch>,
+}
+
+/// What every chunk needs while it is read.
+#[derive(Default)]
+struct Scratch {
+    /// A chunk, and bytes behind it: where it has none, pco copies its end each time.
+    chunk: Vec<u8>,
+    pco: DecompressorScratch,
 }
 
 impl Unpacker {
     pub(in crate::store::sqlite) fn new(header: &[u8]) -> Result<Unpacker, Damage> {
         match FileDecompressor::new(header) {
-            Ok((decompressor, _)) => Ok(Unpacker { decompressor }),
+            Ok((decompressor, _)) => Ok(Unpacker { decompressor, scratch: RefCell::default() }),
             Err(error) => damage(error.to_string()),
         }
     }
@@ -280,8 +340,10 @@ impl Unpacker {
         count: usize,
     ) -> Result<Vec<Option<i64>>, Damage> {
         let mut bytes = Bytes::new(series);
-        let form = bytes.byte()?;
-        options(form, bytes, count, |form, rest, there| self.dense(form, rest, there, there))
+        match bytes.byte()? {
+            CONSTANT => Ok(vec![Some(bytes.zigzag()?); count]),
+            form => options(form, bytes, count, |form, rest, there| self.dense(form, rest, there, there)),
+        }
     }
 
     pub(in crate::store::sqlite) fn float_options(
@@ -298,6 +360,35 @@ impl Unpacker {
                 Ok(bits.into_iter().map(|bits| f64::from_bits(bits.cast_unsigned())).collect())
             }
         })
+    }
+
+    /// Whether a series is of these numbers.
+    pub(super) fn holds_ints(&self, series: &[u8], values: &[i64]) -> Result<bool, Damage> {
+        let mut bytes = Bytes::new(series);
+        match bytes.byte()? {
+            CONSTANT => {
+                let constant = bytes.zigzag()?;
+                Ok(values.iter().all(|value| *value == constant))
+            }
+            _ => Ok(self.ints(series, values.len())? == values),
+        }
+    }
+
+    /// Whether a series is of these numbers and nulls.
+    pub(super) fn holds_int_options(&self, series: &[u8], values: &[Option<i64>]) -> Result<bool, Damage> {
+        let mut bytes = Bytes::new(series);
+        match bytes.byte()? {
+            NOTHING => Ok(values.iter().all(Option::is_none)),
+            CONSTANT => {
+                let constant = bytes.zigzag()?;
+                Ok(values.iter().all(|value| *value == Some(constant)))
+            }
+            form if form & WITH_NULLS == 0 => {
+                let dense = self.dense(form, bytes, values.len(), values.len())?;
+                Ok(dense.len() == values.len() && dense.iter().zip(values).all(|(dense, value)| *value == Some(*dense)))
+            }
+            _ => Ok(self.int_options(series, values.len())? == values),
+        }
     }
 
     /// Adds the numbers at some of the positions.
@@ -398,13 +489,20 @@ impl Unpacker {
 
     fn unpack<T: Number + Default>(&self, bytes: &[u8], count: usize, until: usize) -> Result<Vec<T>, Damage> {
         let failed = |error: pco::errors::PcoError| Damage(error.to_string());
-        let (mut chunk, rest) = self.decompressor.chunk_decompressor::<T, _>(bytes).map_err(failed)?;
-        let mut page = chunk.page_decompressor(rest, count).map_err(failed)?;
+        let Scratch { chunk, pco } = &mut *self.scratch.borrow_mut();
+        chunk.clear();
+        chunk.extend_from_slice(bytes);
+        chunk.resize(bytes.len() + PACKED_PADDING, 0);
+        let (chunk, rest) = self.decompressor.chunk_decompressor::<T, _>(chunk.as_slice()).map_err(failed)?;
+        let mut page = chunk.page_decompressor_with_scratch(rest, count, pco).map_err(failed)?;
         let wanted = until.next_multiple_of(PACKED_AT_ONCE).min(count);
         let mut values = vec![T::default(); wanted];
         let progress = page.read(&mut values).map_err(failed)?;
         if progress.n_processed != wanted {
             return damage(format!("{} numbers where {wanted} should be", progress.n_processed));
+        }
+        if page.into_src().len() < PACKED_PADDING {
+            return damage("a chunk ends too early");
         }
         Ok(values)
     }

@@ -43,12 +43,49 @@ fn round_trip(samples: &Samples) -> usize {
     let block = encode(&layout, samples).unwrap();
     let back = decode(&layout, &block, &WIDE).unwrap();
     assert!(back.is_same(samples), "{back:?} is not {samples:?}");
+    check_holds(&open(&layout, &block).unwrap(), samples);
+    let mut twice = samples.part(0..1);
+    open(&layout, &block).unwrap().add_all(&layout.places(&WIDE, &[0, 1, 2]), &mut twice).unwrap();
+    assert!(twice.part(1..twice.len()).is_same(samples));
     let times = open(&layout, &block).unwrap().times().unwrap();
     assert_eq!((times.at, times.poll), (samples.at.clone(), samples.poll.clone()));
     for positions in [0..1, samples.len() - 1..samples.len(), samples.len() / 3..samples.len() * 2 / 3] {
         check_part(&layout, &block, samples, positions);
     }
     block.len()
+}
+
+/// A block holds its samples, and none that differ in one number.
+fn check_holds(opened: &Opened<'_>, samples: &Samples) {
+    assert!(opened.holds(samples).unwrap());
+    let last = samples.len() - 1;
+    let changes: [fn(&mut Samples, usize); 8] = [
+        |samples, at| samples.at[at] ^= 1,
+        |samples, at| samples.since[at] = samples.since[at].map_or(Some(0), |_| None),
+        |samples, at| samples.interval_ms[at] ^= 1,
+        |samples, at| samples.clock_offset_ms[at] ^= 1,
+        |samples, at| samples.poll[at] ^= 1,
+        |samples, at| change(&mut samples.columns[0], at),
+        |samples, at| change(&mut samples.columns[1], at),
+        |samples, at| change(&mut samples.columns[2], at),
+    ];
+    for at in [0, last] {
+        for change in changes {
+            let mut other = samples.clone();
+            change(&mut other, at);
+            assert!(!opened.holds(&other).unwrap(), "{other:?}");
+        }
+    }
+    assert!(!opened.holds(&samples.part(0..last)).unwrap());
+}
+
+fn change(column: &mut ColumnValues, at: usize) {
+    match column {
+        ColumnValues::Int(values) => values[at] = values[at].map_or(Some(0), |value| Some(value ^ 1)),
+        ColumnValues::Float(values) => {
+            values[at] = values[at].map_or(Some(0.0), |value| Some(f64::from_bits(value.to_bits() ^ 1)));
+        }
+    }
 }
 
 /// A part of a block, after what is there already, is that part of its samples.
