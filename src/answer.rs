@@ -294,7 +294,8 @@ impl RangeReader<'_> {
             return Ok(Arc::clone(seen));
         }
         let by_hours = self.request.resolution == Resolution::Hours;
-        let seen = Arc::new(seen::seen(self.store, target, self.request.range, by_hours, self.stop)?);
+        let seen =
+            Arc::new(seen::seen(self.store, target, self.request.range, (self.request.now, by_hours), self.stop)?);
         self.seen.insert(target.clone(), Arc::clone(&seen));
         Ok(seen)
     }
@@ -318,7 +319,9 @@ impl RangeReader<'_> {
         let seen: Vec<Arc<Seen>> = targets.iter().map(|target| self.seen(target)).collect::<Result<_, _>>()?;
         let silent = seen.iter().filter(|seen| seen.has_silence(range));
         let ran = match silent.map(|seen| seen.silence_ms()).max() {
-            Some(silence_ms) => seen::recorder_ran(self.store, range, silence_ms, by_hours, self.stop)?,
+            Some(silence_ms) => {
+                seen::recorder_ran(self.store, range, silence_ms, (self.request.now, by_hours), self.stop)?
+            }
             None => Vec::new(),
         };
         Ok(Some(seen.iter().flat_map(|seen| seen.gaps(range, &ran)).collect()))

@@ -4,9 +4,9 @@
 
 use super::{AnswerError, RUN_MS, Stop};
 use crate::model::time::settle_ms;
-use crate::model::{Outcome, PollChain, TargetName, TimeRange, Timestamp};
+use crate::model::{PollChain, TargetName, TimeRange, Timestamp};
 use crate::query::seen::Seen;
-use crate::rate::chain::{ahead_ms, chains, silence_ms};
+use crate::rate::chain::{ahead_ms, silence_ms};
 use crate::store::{Chains, Store};
 
 /// Longest time whose polls are read at once, after a time without any: 70,000 polls every 10 s.
@@ -24,55 +24,59 @@ enum Ticks {
 }
 
 /// When a target was seen in a range, and around it, so that a gap that reaches into it has its cause: before it as far
-/// as a target may be silent after what an older poll tells of, after it as far as it may be silent, or as the range takes
-/// to settle. `by_hours`: from chains, as far as there are any.
+/// as a target may be silent after what an older poll tells of, after it as long as the range takes to settle, and no
+/// longer, so that what comes later changes nothing. `now`: no tick is later. `by_hours`: from chains, as far as there
+/// are any.
 pub(super) fn seen(
     store: &Store,
     target: &TargetName,
     range: TimeRange,
-    by_hours: bool,
+    (now, by_hours): (Timestamp, bool),
     stop: &Stop,
 ) -> Result<Seen, AnswerError> {
     let mut seen = Seen::new(target.clone());
-    let known = if by_hours { store.poll_chains(target, days(range))? } else { Chains::default() };
     let record = store.targets()?.into_iter().find(|record| record.target == *target);
-    let last_tick = record.as_ref().map(|record| record.last_tick);
+    let polled_until = record.as_ref().map_or(range.start(), |record| record.last_tick.plus_ms(1));
     let newest = record.and_then(|record| record.last_poll);
-    let polls = store.polls(target, instant(range.start()))?;
-    let polls = [&polls.good_before, &polls.good_after, &newest].into_iter().flatten();
-    let of_chains =
-        known.good_before.map(|chain| chain.last).into_iter().chain(known.good_after.map(|chain| chain.first));
-    let of_days = known.days.iter().flat_map(|(_, chains)| chains).map(|chain| chain.first);
-    let of_chains = of_chains.chain(of_days).map(|link| link.interval_ms);
-    let interval_ms = polls.map(|record| record.poll.interval_ms).chain(of_chains).max().unwrap_or(0);
-    let after_ms = silence_ms(interval_ms).max(settle_ms(interval_ms));
-    let before_ms = after_ms.saturating_add(ahead_ms(interval_ms));
+    let known = if by_hours { store.poll_chains(target, days(range))? } else { Chains::default() };
+    let interval_ms = interval_ms(store, target, range, &known)?.or(newest.map(|newest| newest.poll.interval_ms));
+    let interval_ms = interval_ms.unwrap_or(0);
+    let after_ms = settle_ms(interval_ms);
+    let before_ms = silence_ms(interval_ms).max(after_ms).saturating_add(ahead_ms(interval_ms));
     let from = range.start().plus_ms(before_ms.saturating_neg());
     let Some(around) = TimeRange::new(from, range.end().plus_ms(after_ms)) else { return Ok(seen) };
     let known = if by_hours { store.poll_chains(target, days(around))? } else { known };
-    let polled_until = last_tick.map_or(range.start(), |tick| tick.plus_ms(1));
-    // Of what comes after, only the first good tick counts.
-    let mut after: Vec<PollChain> = known.good_after.into_iter().collect();
     for (index, piece) in pieces(around, known.days).into_iter().enumerate() {
         if index == 0 {
             fold_before(store, target, around.start(), known.good_before, &piece, &mut seen)?;
         }
         match piece {
             Ticks::Chains(mut chains) => {
-                chains.retain(|chain| chain.last.started >= around.start());
-                let is_around = |chain: &PollChain| chain.first.started < around.end();
-                let (inside, beyond): (Vec<_>, Vec<_>) = chains.into_iter().partition(is_around);
-                inside.iter().for_each(|chain| seen.fold_chain(chain));
-                after.extend(beyond.into_iter().filter(|chain| chain.outcome.is_good()));
+                chains.retain(|chain| chain.last.started >= around.start() && chain.first.started < around.end());
+                chains.iter().for_each(|chain| seen.fold_chain(chain));
             }
             Ticks::Polls(piece) => fold_polls(store, target, piece, polled_until, &mut seen, stop)?,
         }
     }
-    after.extend(chains(store.polls(target, instant(around.end()))?.good_after.iter()));
-    if let Some(first) = after.iter().map(|chain| chain.first).min_by_key(|first| first.started) {
-        seen.fold_chain(&PollChain { outcome: Outcome::Ok, first, last: first });
-    }
+    seen.end(around.end().min(now));
     Ok(seen)
+}
+
+/// The longest polling interval at the ends of a range, or within it as far as there are chains; where no good tick comes
+/// before its end, that of the first one after it.
+fn interval_ms(
+    store: &Store,
+    target: &TargetName,
+    range: TimeRange,
+    known: &Chains,
+) -> Result<Option<i64>, AnswerError> {
+    let (start, end) = (store.polls(target, instant(range.start()))?, store.polls(target, instant(range.end()))?);
+    let polls = [&start.good_before, &end.good_before].into_iter().flatten().map(|poll| poll.poll.interval_ms);
+    let within = known.days.iter().flat_map(|(_, chains)| chains).filter(|chain| chain.first.started < range.end());
+    let chains = known.good_before.iter().chain(within).filter(|chain| chain.outcome.is_good());
+    let before = polls.chain(chains.flat_map(|chain| [chain.first.interval_ms, chain.last.interval_ms])).max();
+    let after = start.good_after.map(|poll| poll.poll.interval_ms);
+    Ok(before.or(after).or(known.good_after.map(|chain| chain.first.interval_ms)))
 }
 
 fn instant(at: Timestamp) -> TimeRange {
@@ -152,7 +156,7 @@ pub(super) fn recorder_ran(
     store: &Store,
     range: TimeRange,
     before_ms: i64,
-    by_hours: bool,
+    (now, by_hours): (Timestamp, bool),
     stop: &Stop,
 ) -> Result<Vec<TimeRange>, AnswerError> {
     let Some(wider) = TimeRange::new(range.start().plus_ms(before_ms.saturating_neg()), range.end()) else {
@@ -160,7 +164,7 @@ pub(super) fn recorder_ran(
     };
     let mut ran: Vec<TimeRange> = Vec::new();
     for target in store.targets()?.into_iter().map(|record| record.target).filter(TargetName::is_recorder) {
-        ran.extend(seen(store, &target, wider, by_hours, stop)?.covered());
+        ran.extend(seen(store, &target, wider, (now, by_hours), stop)?.covered());
     }
     // Of several recorders one after the other; a machine that was renamed has two.
     ran.sort_by_key(|span| span.start());

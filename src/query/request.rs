@@ -84,6 +84,8 @@ pub struct RangeRequest {
     pub names_carry_agg: bool,
     /// From when to when.
     pub range: TimeRange,
+    /// When it was asked for: nothing is known that is later.
+    pub now: Timestamp,
     /// The bucket width.
     pub step: Step,
     /// Whether it was not asked for.
@@ -139,6 +141,7 @@ impl RangeRequest {
             fields,
             names_carry_agg,
             range,
+            now,
             step,
             step_is_default,
             resolution: Resolution::Samples,

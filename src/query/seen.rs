@@ -75,6 +75,14 @@ impl Seen {
         self.interval_ms = last.interval_ms;
     }
 
+    /// Ends the ticks: up to this instant there were no others.
+    pub fn end(&mut self, until: Timestamp) {
+        let cause = self.last_tick.map(|(_, outcome)| outcome);
+        if self.last_known().is_some_and(|last| until.ms_since(last) > reach_ms(self.interval_ms)) {
+            self.extend_gap(until, cause, self.interval_ms);
+        }
+    }
+
     fn fold_link(&mut self, outcome: Outcome, tick: PollLink) {
         let at = if outcome.is_good() { tick.seen_until } else { tick.started };
         self.first.get_or_insert((at, tick.interval_ms));
@@ -163,8 +171,8 @@ impl Seen {
         last.intersect(range).map(TimeRange::end)
     }
 
-    /// The gaps within a range, cut at it. Time before the first tick and after the last is a gap too, once it is
-    /// longer than a hole. `ran`: when the recorder itself was seen; without it nothing tells a target that was not
+    /// The gaps within a range, cut at it. Time before the first tick is a gap too, and time after the last up to the
+    /// [end](Seen::end), once that is longer than a hole. `ran`: when the recorder itself was seen; without it nothing tells a target that was not
     /// configured from a recorder that did not run.
     pub fn gaps(&self, range: TimeRange, ran: &[TimeRange]) -> Vec<Gap> {
         let mut gaps = Vec::new();
@@ -196,16 +204,12 @@ impl Seen {
     fn unseen(&self, range: TimeRange) -> Vec<Unseen> {
         let mut unseen: Vec<Unseen> = self.gaps.iter().chain(&self.pending).copied().collect();
         let silent = |start, end, patience_ms| Unseen { start, end, outcome: None, patience_ms };
-        match (self.first, self.last_known()) {
-            (Some((first, interval_ms)), Some(last)) => {
-                if first > range.start() {
-                    unseen.insert(0, silent(range.start(), first, silence_ms(interval_ms)));
-                }
-                if range.end().ms_since(last) > reach_ms(self.interval_ms) {
-                    unseen.push(silent(last, range.end(), self.silence_ms()));
-                }
+        match self.first {
+            Some((first, interval_ms)) if first > range.start() => {
+                unseen.insert(0, silent(range.start(), first, silence_ms(interval_ms)));
             }
-            _ => unseen.push(silent(range.start(), range.end(), self.silence_ms())),
+            Some(_) => {}
+            None => unseen.push(silent(range.start(), range.end(), self.silence_ms())),
         }
         unseen.retain(|gap| gap.start < range.end() && gap.end > range.start());
         unseen
@@ -283,7 +287,9 @@ mod tests {
 
     /// The same beside a recorder that ran at these times.
     fn check_gaps_beside(ran: &[TimeRange], ticks: &str, (start, end): (i64, i64), expected: &str) {
-        let gaps = seen(ticks).gaps(range(start, end), ran);
+        let mut seen = seen(ticks);
+        seen.end(Timestamp::from_ms(end * 1000));
+        let gaps = seen.gaps(range(start, end), ran);
         let text: Vec<String> = gaps
             .iter()
             .map(|gap| format!("{}..{} {}", gap.start.ms() / 1000, gap.end.ms() / 1000, gap.cause.name()))
@@ -341,6 +347,13 @@ mod tests {
     }
 
     #[test]
+    fn what_failed_last_is_down_until_it_would_have_failed_again() {
+        check_gaps("0 10 20! 30!", (0, 110), "10..110 refused");
+        check_gaps("0 10 20! 30!", (0, 130), "10..30 refused, 30..130 not_running");
+        check_gaps("0 10 20! 30!", (0, 50), "10..30 refused");
+    }
+
+    #[test]
     fn failed_ticks_before_the_first_good_one_are_a_gap() {
         check_gaps("20! 30", (0, 30), "0..20 not_running, 20..30 refused");
         check_gaps("10! 20! 20! 30t 40", (10, 40), "10..20 refused, 20..40 timeout");
@@ -382,6 +395,7 @@ mod tests {
             ends in proptest::collection::vec(any::<proptest::sample::Index>(), 0..4),
             asked in proptest::collection::vec((-100_000..4_000_000_i64, 0..2_000_000_i64), 1..8),
             ran in proptest::collection::vec((0..500_000_i64, 1..1_000_000_i64), 0..4),
+            until in proptest::option::of(0..8_000_000_i64),
         ) {
             let (mut of_ticks, mut of_chains) = (seen(""), seen(""));
             ticks.iter().for_each(|tick| of_ticks.fold(tick));
@@ -391,6 +405,10 @@ mod tests {
             for end in ends {
                 chain::chains(ticks[from..end].iter()).iter().for_each(|chain| of_chains.fold_chain(chain));
                 from = end;
+            }
+            if let Some(until) = until.map(Timestamp::from_ms) {
+                of_ticks.end(until);
+                of_chains.end(until);
             }
             prop_assert_eq!(of_ticks.covered(), of_chains.covered());
             prop_assert_eq!(of_ticks.last_good_started(), of_chains.last_good_started());

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Poll, Snapshot};
+use crate::model::{Outcome, Poll, Snapshot};
 use crate::source::KINDS;
 use crate::store::memory::Memory;
 use crate::store::sqlite::Sqlite;
@@ -47,13 +47,16 @@ fn snapshot((_, duration_ms, outcome): Told, started_ms: i64) -> Snapshot {
     Snapshot { poll, batches: Vec::new(), events: Vec::new() }
 }
 
-/// When the target was seen in a range, as text.
+/// When the target was seen in a range, as text, long after that range.
 fn answer(store: &Store, range: TimeRange, by_hours: bool) -> String {
-    let seen = seen(store, &TargetName::new("docker", "a"), range, by_hours, &Stop::never()).unwrap();
+    answer_at(store, range, Timestamp::MAX, by_hours)
+}
+
+fn answer_at(store: &Store, range: TimeRange, now: Timestamp, by_hours: bool) -> String {
+    let seen = seen(store, &TargetName::new("docker", "a"), range, (now, by_hours), &Stop::never()).unwrap();
     let ran = [TimeRange::new(Timestamp::from_ms(START_MS), Timestamp::from_ms(START_MS + 2 * DAY_MS)).unwrap()];
     let covered: Vec<TimeRange> = seen.covered().iter().filter_map(|span| span.intersect(range)).collect();
-    let is_after = seen.last_good_started().is_some_and(|good| good >= range.end());
-    format!("{covered:?} {:?} {is_after} {}", seen.gaps(range, &ran), seen.silence_ms())
+    format!("{covered:?} {:?} {}", seen.gaps(range, &ran), seen.silence_ms())
 }
 
 proptest! {
@@ -95,6 +98,36 @@ proptest! {
         while file.retain(&cutoffs).unwrap().more {}
         for range in &ranges {
             prop_assert_eq!(answer(&memory, *range, true), answer(&file, *range, true), "{:?} from {:?}", range, cutoff);
+        }
+    }
+
+    #[test]
+    fn what_comes_after_a_range_has_settled_changes_nothing(
+        ticks in proptest::collection::vec(told(), 1..40),
+        asked in proptest::collection::vec((any::<proptest::sample::Index>(), -100_000..100_000_i64, 1..80_i64), 1..10),
+    ) {
+        let (early, late) = (Store::Memory(Memory::new(KINDS)), Store::Memory(Memory::new(KINDS)));
+        let mut started_ms = START_MS;
+        let ticks: Vec<(i64, Told)> = ticks.into_iter().map(|tick| {
+            started_ms += tick.0.abs();
+            (started_ms, tick)
+        }).collect();
+        for (started_ms, tick) in &ticks {
+            late.append(&[snapshot(*tick, *started_ms)]).unwrap();
+        }
+        let mut asked: Vec<TimeRange> = asked.into_iter().map(|(place, shift_ms, hours)| {
+            let start = Timestamp::from_ms(place.get(&ticks).0 + shift_ms);
+            TimeRange::new(start, start.plus_ms(hours * 3_600_000)).unwrap()
+        }).collect();
+        asked.sort_by_key(|range| range.end());
+        let mut ticks = ticks.into_iter().peekable();
+        for range in asked {
+            let now = range.end().plus_ms(settle_ms(INTERVAL_MS));
+            while let Some((started_ms, tick)) = ticks.next_if(|(started_ms, _)| *started_ms < now.ms()) {
+                early.append(&[snapshot(tick, started_ms)]).unwrap();
+            }
+            let then = answer_at(&early, range, now, false);
+            prop_assert_eq!(then, answer_at(&late, range, Timestamp::MAX, false), "{:?}", range);
         }
     }
 }

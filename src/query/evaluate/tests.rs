@@ -145,6 +145,7 @@ fn request(asked: &Asked) -> RangeRequest {
         fields: asked.fields.iter().map(|(name, agg)| FieldRequest { name, agg: *agg }).collect(),
         names_carry_agg: false,
         range: TimeRange::new(at(asked.start), at(asked.end)).unwrap(),
+        now: at(asked.end),
         step: Step::Fixed(asked.step * 1000),
         edges,
         zone: Zone::Utc,

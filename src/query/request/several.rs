@@ -67,6 +67,8 @@ impl SnapshotRequest {
 pub struct DiffRequest {
     /// From when to when things come, go and change.
     pub range: TimeRange,
+    /// When it was asked for.
+    pub now: Timestamp,
     /// The window of numbers before the range's start.
     pub before: TimeRange,
     /// The window of numbers before the range's end.
@@ -143,6 +145,7 @@ impl DiffRequest {
         }
         Ok(DiffRequest {
             range: range(from, to)?,
+            now,
             before: range(from.plus_ms(-window_ms), from)?,
             after: range(to.plus_ms(-window_ms), to)?,
             zone,
@@ -181,6 +184,7 @@ impl DiffRequest {
             fields,
             names_carry_agg: false,
             range: window,
+            now: self.now,
             step,
             edges: step.edges_or_advice(window, Zone::Utc).ok()?,
             zone: self.zone,
