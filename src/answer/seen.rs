@@ -58,7 +58,7 @@ pub(super) fn seen(
             Ticks::Polls(piece) => fold_polls(store, target, piece, polled_until, &mut seen, stop)?,
         }
     }
-    seen.end(around.end().min(now));
+    seen.end(around.end().min(now.max(range.end())));
     Ok(seen)
 }
 
