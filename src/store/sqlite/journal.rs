@@ -12,7 +12,7 @@ use rusqlite::{Connection, named_params};
 
 use super::block::{Damage, Layout, Place, Samples};
 use super::layouts::Layouts;
-use super::piece::{self, Opened, Row, float};
+use super::piece::{self, Opened, Row, Series, float};
 use super::queries;
 use crate::model::{ColumnValues, Kind};
 use crate::store::Work;
@@ -100,7 +100,8 @@ pub(super) struct Taken<'p> {
 struct TakenPiece<'p> {
     poll: PollRow,
     piece: Opened<'p>,
-    projection: Rc<Projection>,
+    /// As they are read.
+    columns: Vec<Series<'p>>,
 }
 
 impl Taken<'_> {
@@ -239,7 +240,11 @@ impl<'a> Journal<'a> {
                 taken.note(entity, (taken.pieces.len(), position));
             }
         }
-        taken.pieces.push(TakenPiece { poll, piece, projection });
+        let columns = projection.columns.iter().map(|place| match place {
+            Place::Ints(column) | Place::Floats(column) => piece.column(*column),
+            Place::Nowhere => Series::default(),
+        });
+        taken.pieces.push(TakenPiece { poll, columns: columns.collect(), piece });
         Ok(())
     }
 
@@ -256,13 +261,8 @@ impl<'a> Journal<'a> {
         }
         // One column after the other, so that what is written lies together.
         for (index, values) in samples.columns.iter_mut().enumerate() {
-            let bits = |(piece, position): &(usize, usize)| {
-                let TakenPiece { piece, projection, .. } = taken.pieces.get(*piece)?;
-                match projection.columns.get(index)? {
-                    Place::Ints(column) | Place::Floats(column) => piece.int(*column, *position),
-                    Place::Nowhere => None,
-                }
-            };
+            let bits =
+                |(piece, position): &(usize, usize)| taken.pieces.get(*piece)?.columns.get(index)?.get(*position);
             match values {
                 ColumnValues::Int(values) => values.extend(places.iter().map(bits)),
                 ColumnValues::Float(values) => values.extend(places.iter().map(bits).map(|bits| bits.map(float))),

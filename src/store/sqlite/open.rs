@@ -25,8 +25,9 @@ const PREPARED_STATEMENTS_MAX: usize = 256;
 /// where nobody calls it the log must not grow for ever.
 const LOG_PAGES_MAX: i64 = 16_384;
 
-/// Bytes that the log keeps once all of it is in the file: what a busy minute writes.
-const LOG_BYTES_KEPT: i64 = 16 << 20;
+/// Bytes that the log keeps once all of it is in the file, as many as it ever has but beside the longest reads: to cut it and
+/// let it grow again takes tens of milliseconds for which the writer waits.
+const LOG_BYTES_KEPT: i64 = 64 << 20;
 
 const WRITABLE: &str = "it must be writable, and so must its directory";
 

@@ -162,8 +162,9 @@ pub(super) struct Opened<'a> {
     series: Vec<Series<'a>>,
 }
 
+/// Numbers of a piece, one a sample.
 #[derive(Debug, Clone, Copy, Default)]
-struct Series<'a> {
+pub(super) struct Series<'a> {
     base: i64,
     width: usize,
     /// Which samples are there; None: all, or none where there are no `values`.
@@ -174,7 +175,7 @@ struct Series<'a> {
 
 impl Series<'_> {
     /// The number at a position below the count.
-    fn get(&self, position: usize) -> Option<i64> {
+    pub(super) fn get(&self, position: usize) -> Option<i64> {
         let offsets = self.offsets?;
         if let Some(there) = self.there
             && there.get(position / 8)? >> (position % 8) & 1 == 0
@@ -263,7 +264,7 @@ pub(super) fn float(bits: i64) -> f64 {
     f64::from_bits(bits.cast_unsigned())
 }
 
-impl Opened<'_> {
+impl<'a> Opened<'a> {
     /// Number of samples.
     pub(super) fn len(&self) -> usize {
         self.count
@@ -286,6 +287,11 @@ impl Opened<'_> {
     /// Since when its counters count.
     pub(super) fn since_ms(&self, position: usize) -> Option<i64> {
         self.fixed(2, position)
+    }
+
+    /// All of a column of the layout; of one that holds floats their bits.
+    pub(super) fn column(&self, column: usize) -> Series<'a> {
+        self.series.get(FIXED_SERIES + column).copied().unwrap_or_default()
     }
 
     /// A whole number of a column of the layout that holds such; of one that holds floats its bits.
