@@ -36,8 +36,11 @@ use pco::data_types::Number;
 use pco::wrapped::{FileCompressor, FileDecompressor};
 use pco::{ChunkConfig, DecompressorScratch, DeltaSpec, ModeSpec, PagingSpec};
 
-use super::bytes::{Bytes, put_varint, put_zigzag, varint_bytes, zigzag};
+use self::steps::{bytes_of, divide, divisor_of};
+use super::bytes::{Bytes, put_varint, put_zigzag, varint_bytes};
 use super::{Damage, damage};
+
+mod steps;
 
 const NOTHING: u8 = 0;
 const CONSTANT: u8 = 1;
@@ -251,56 +254,6 @@ fn set_form(into: &mut [u8], form_at: usize, form: u8) {
     if let Some(byte) = into.get_mut(form_at) {
         *byte |= form;
     }
-}
-
-/// Bytes that steps take as changes, and each as a varint.
-fn bytes_of(steps: &[i64]) -> (usize, usize) {
-    let (mut gap, mut changes, mut varints) = (0, 0, 0);
-    for step in steps {
-        if *step == 0 {
-            gap += 1;
-            varints += 1;
-        } else {
-            let bytes = varint_bytes(zigzag(*step));
-            changes += varint_bytes(gap) + bytes;
-            varints += bytes;
-            gap = 0;
-        }
-    }
-    (changes, varints)
-}
-
-/// What divides all steps; 1 where that is no `i64`.
-fn divisor_of(steps: &[i64]) -> i64 {
-    let mut divisor = 0_u64;
-    for step in steps.iter().map(|step| step.unsigned_abs()) {
-        // Nearly always it goes on as it was.
-        if step == 0 || (divisor != 0 && step % divisor == 0) {
-            continue;
-        }
-        let (mut left, mut right) = (divisor, step);
-        while right != 0 {
-            (left, right) = (right, left % right);
-        }
-        divisor = left;
-        if divisor == 1 {
-            break;
-        }
-    }
-    i64::try_from(divisor).unwrap_or(1).max(1)
-}
-
-/// Divides steps by what divides all of them: a shift and a product of 64 bits, as nothing is left over.
-fn divide(steps: &[i64], divisor: i64, into: &mut Vec<i64>) {
-    let shift = divisor.trailing_zeros();
-    let odd = divisor >> shift;
-    // Each round doubles the low bits of `odd * inverse` that are those of 1; of any odd number's square three are.
-    let mut inverse = odd;
-    for _ in 0..5 {
-        inverse = inverse.wrapping_mul(2_i64.wrapping_sub(odd.wrapping_mul(inverse)));
-    }
-    into.clear();
-    into.extend(steps.iter().map(|step| (step >> shift).wrapping_mul(inverse)));
 }
 
 /// Reads series, all of one block.
