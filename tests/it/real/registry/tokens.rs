@@ -51,6 +51,8 @@ impl Realm {
                             body.len()
                         )
                     }
+                    // A client may open a connection and then use another one.
+                    Err(why) if why.is_empty() => continue,
                     Err(why) => {
                         refused.lock().unwrap().push(why);
                         "401 Unauthorized\r\nContent-Length: 0\r\n\r\n".to_owned()
