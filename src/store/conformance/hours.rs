@@ -101,6 +101,20 @@ fn a_sample_that_comes_late_changes_the_next_days_hours_in_a_merged_window_too()
 }
 
 #[test]
+fn rollups_that_both_know_of_a_sample_between_them_do_not_make_each_other_again_for_ever() {
+    let told = |started, at, work| polled(started, Some(seen("1", Some(sample(at, work)))));
+    let bench = Bench::sealed().at_pace(HOUR_MS);
+    let append = |told: Snapshot| bench.store.append(&[told]).unwrap();
+    // What was rolled up of the second goes, but its poll is young and stays.
+    append(told(at(1, 0), at(-1, 0), 200));
+    append(told(at(5, 0), at(5, 0), 300));
+    let cutoffs = Cutoffs { samples: Some(ms(at(0, 0))), rollups: Some(ms(at(0, 0))), events: None };
+    retain_all(&bench.store, &cutoffs);
+    append(told(at(6, 0), at(-3, 0), 100));
+    assert_eq!(times(&read(&bench.store, "1", range(at(-4, 0), at(7, 0)))), [at(-3, 0), at(-1, 0), at(5, 0)]);
+}
+
+#[test]
 fn a_poll_that_comes_late_changes_what_began_under_its_eyes() {
     let born = Sample { since: Some(ms(at(11, -10))), ..sample(at(11, 20), 700) };
     let first = polled(at(11, 20), Some(seen("1", Some(born))));

@@ -76,9 +76,9 @@ enum Outcome {
     Gone { old: i64 },
     /// It is not over, or an interval of its polls is long: it is looked at again then.
     Later { ready_ms: i64 },
-    /// Its hours, and the rollup that they are in up to now. Days before it that have no samples, but time between two of
-    /// them, are due with it.
-    Made { new: Box<Fresh>, old: Option<i64>, due: Vec<i64> },
+    /// Its hours, and the id and the ends of the rollup that they are in up to now. Days before it that have no samples,
+    /// but time between two of them, are due with it.
+    Made { new: Box<Fresh>, old: Option<(i64, Ends)>, due: Vec<i64> },
 }
 
 /// Rolls up a little of what is ripe; `before`: of days that begin before it, whole or not, as retention is about to take
@@ -116,7 +116,7 @@ pub(super) fn plan(
 impl Outcome {
     fn old(&self) -> Option<i64> {
         match self {
-            Outcome::Made { old, .. } => *old,
+            Outcome::Made { old, .. } => old.map(|(id, _)| id),
             Outcome::Gone { old } => Some(*old),
             Outcome::Nothing | Outcome::Later { .. } => None,
         }
@@ -168,12 +168,12 @@ impl Due {
             Outcome::Nothing => {}
             Outcome::Gone { old } => stored::delete(connection, *old)?,
             Outcome::Made { new, old, due } => {
-                if let Some(old) = old {
+                if let Some((old, _)) = old {
                     stored::delete(connection, *old)?;
                 }
                 new.insert(connection)?;
                 due.iter().try_for_each(|day_ms| note_due(connection, entity, *day_ms))?;
-                doubt_neighbours(connection, entity, new)?;
+                doubt_neighbours(connection, entity, new, old.map(|(_, ends)| ends))?;
             }
         }
         connection
@@ -339,7 +339,7 @@ fn made(
     let (start_ms, end_ms, until_ms, is_merged) = window;
     let new = Fresh::new(kind, entity, (start_ms, end_ms), until_ms, ends, is_merged, &hours)?;
     let due = if is_empty { Vec::new() } else { days_between(run) };
-    Ok(Outcome::Made { new: Box::new(new), old: known.map(|stored| stored.id), due })
+    Ok(Outcome::Made { new: Box::new(new), old: known.map(|stored| (stored.id, stored.ends)), due })
 }
 
 /// Hours of a day of which some samples are gone: those that were rolled up stay.
@@ -381,17 +381,21 @@ fn replaced(old: Hours, start_ms: i64, day: Hours, (from_ms, until_ms): (i64, i6
     whole
 }
 
-/// Notes the rollups beside one as due where they were made with other samples beyond their ends than there are now.
-fn doubt_neighbours(connection: &Connection, entity: i64, new: &Fresh) -> rusqlite::Result<()> {
+/// Notes the rollups beside one as due where it begins or ends with another sample now, and they were not made with that
+/// one. What begins and ends as before doubts nothing: of two that know of a sample that is gone, each would doubt the
+/// other for ever.
+fn doubt_neighbours(connection: &Connection, entity: i64, new: &Fresh, old: Option<Ends>) -> rusqlite::Result<()> {
     let day = |at_ms: i64| at_ms.div_euclid(DAY_MS).saturating_mul(DAY_MS);
     let due = |from_ms: i64, until_ms: i64| note_days(connection, entity, (from_ms, until_ms));
-    if let Some(before) = Stored::at_or_before(connection, entity, new.id.saturating_sub(1))?
+    if old.is_none_or(|old| old.first_ms != new.ends.first_ms)
+        && let Some(before) = Stored::at_or_before(connection, entity, new.id.saturating_sub(1))?
         && before.ends.after_ms != Some(new.ends.first_ms)
     {
         let from_ms = before.ends.last_ms.map_or(before.start_ms(), |last_ms| day(last_ms).max(before.start_ms()));
         due(from_ms, before.end_ms)?;
     }
-    if let Some(after) = Stored::at_or_after(connection, entity, new.id.saturating_add(1))?
+    if old.is_none_or(|old| old.last_ms != new.ends.last_ms)
+        && let Some(after) = Stored::at_or_after(connection, entity, new.id.saturating_add(1))?
         && after.ends.before_ms != new.ends.last_ms
     {
         due(after.start_ms(), day(after.ends.first_ms).saturating_add(DAY_MS).min(after.end_ms))?;
