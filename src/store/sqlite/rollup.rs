@@ -451,7 +451,8 @@ pub(super) fn delete_entity(connection: &Connection, entity: i64) -> rusqlite::R
     Ok(())
 }
 
-/// Deletes some rollups all of whose hours are older than a cutoff. Says whether there were any.
+/// Deletes some rollups all of whose hours are older than a cutoff and depend on no sample that is kept. Says whether
+/// there were any.
 pub(super) fn delete_old(connection: &Connection, cutoff: Timestamp, limit: i64) -> rusqlite::Result<bool> {
     let deleted = connection.prepare_cached(queries::ROLLUPS_DELETE_OLD)?.execute(named_params! {
         ":id_end": block_id(cutoff.ms(), ENTITIES_END - 1), ":cutoff_ms": cutoff.ms(), ":limit": limit,
