@@ -5,6 +5,7 @@ use crate::answer::{self, Stop};
 use crate::model::HOUR_MS;
 use crate::query::request::RangeRequest;
 use crate::render::json;
+use crate::store::Limits;
 
 /// Hours answer ranges of a day and more.
 pub(in super::super) const DAY_MS: i64 = 24 * HOUR_MS;
@@ -112,6 +113,25 @@ fn rollups_that_both_know_of_a_sample_between_them_do_not_make_each_other_again_
     retain_all(&bench.store, &cutoffs);
     append(told(at(6, 0), at(-3, 0), 100));
     assert_eq!(times(&read(&bench.store, "1", range(at(-4, 0), at(7, 0)))), [at(-3, 0), at(-1, 0), at(5, 0)]);
+}
+
+#[test]
+fn what_comes_late_is_doubtful_up_to_the_next_sample_however_far_that_is() {
+    let told = |at, work| polled(at, Some(seen("1", Some(sample(at, work)))));
+    let late = |work| polled(at(21, 0), Some(seen("1", Some(sample(at(10, 0), work)))));
+    // Once the next sample is in a rollup of its day alone, and once in one of four weeks.
+    for rolled_at in [at(22, 0), at(60, 0)] {
+        let (memory, file) = (Bench::memory(), Bench::sqlite().at_pace(HOUR_MS));
+        let append = |told: Snapshot, upkeep_at| {
+            for store in [&memory.store, &file.store] {
+                store.append(std::slice::from_ref(&told)).unwrap();
+            }
+            while file.store.upkeep(ms(upkeep_at), &Limits::default()).unwrap().more {}
+        };
+        append(told(at(20, 0), 300), rolled_at);
+        append(late(100), at(21, 180));
+        assert_same_hours(&memory.store, &[&file.store], range(at(20, 0), at(21, 0)), ms(at(21, 180)), HOUR_MS);
+    }
 }
 
 #[test]

@@ -42,7 +42,8 @@ struct Known {
     inside: Vec<Stored>,
     /// The next one after them.
     next: Option<Stored>,
-    /// Days that are to be rolled up, from a day before the range on.
+    /// Days that are to be rolled up, from a day before the range on; and the last one before: the doubt about it can
+    /// reach far, that about those before it no further.
     due_ms: Vec<i64>,
     /// The targets that took samples of it, each with the newest of them where it takes no more.
     sampled: Vec<(i64, Option<i64>)>,
