@@ -36,7 +36,12 @@ impl Several {
 
     /// One entity.
     pub(super) fn one(id: i64) -> Several {
-        Several::with(vec![Some(id)])
+        Several::known([id])
+    }
+
+    /// Those with these ids.
+    pub(super) fn known(ids: impl IntoIterator<Item = i64>) -> Several {
+        Several::with(ids.into_iter().map(Some).collect())
     }
 
     fn with(ids: Vec<Option<i64>>) -> Several {
