@@ -25,8 +25,7 @@ enum Ticks {
 
 /// When a target was seen in a range, and around it, so that a gap that reaches into it has its cause: before it as far
 /// as a target may be silent after what an older poll tells of, after it as long as the range takes to settle, and no
-/// longer, so that what comes later changes nothing. `now`: no tick is later. `by_hours`: from chains, as far as there
-/// are any.
+/// longer, so that what comes later changes nothing. `by_hours`: from chains, as far as there are any.
 pub(super) fn seen(
     store: &Store,
     target: &TargetName,
@@ -36,7 +35,10 @@ pub(super) fn seen(
 ) -> Result<Seen, AnswerError> {
     let mut seen = Seen::new(target.clone());
     let record = store.targets()?.into_iter().find(|record| record.target == *target);
-    let polled_until = record.as_ref().map_or(range.start(), |record| record.last_tick.plus_ms(1));
+    let newest_tick = record.as_ref().map(|record| record.last_tick);
+    let polled_until = newest_tick.map_or(range.start(), |tick| tick.plus_ms(1));
+    // A clock that was put back is earlier than what it said before.
+    let now = newest_tick.map_or(now, |tick| tick.max(now));
     let newest = record.and_then(|record| record.last_poll);
     let known = if by_hours { store.poll_chains(target, days(range))? } else { Chains::default() };
     let interval_ms = interval_ms(store, target, range, &known)?.or(newest.map(|newest| newest.poll.interval_ms));
