@@ -15,8 +15,9 @@ fn a_quarter_of_a_cpu_reads_as_0_25_cores_and_throttled() {
     let Some(world) = world() else { return };
     world.engine.container("burn", &["--cpus", "0.25"], "while :; do :; done");
 
-    // Six whole buckets, the first a while after the start, which is no steady state.
-    let start = (now_ms() / 10_000 + 1) * 10_000;
+    // Six whole buckets, the first some seconds after the start, which is no steady state: a life's first second has no
+    // rate.
+    let start = ((now_ms() + 3_000) / 10_000 + 1) * 10_000;
     let end = start + 60_000;
     wait_until(end);
     for host in [FAST, SLOW] {
