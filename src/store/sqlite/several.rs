@@ -36,12 +36,7 @@ impl Several {
 
     /// One entity.
     pub(super) fn one(id: i64) -> Several {
-        Several::known([id])
-    }
-
-    /// Those with these ids.
-    pub(super) fn known(ids: impl IntoIterator<Item = i64>) -> Several {
-        Several::with(ids.into_iter().map(Some).collect())
+        Several::with(vec![Some(id)])
     }
 
     fn with(ids: Vec<Option<i64>>) -> Several {

@@ -1,2 +1,0 @@
--- The attributes of a set.
-SELECT body FROM attribute_set WHERE id = :id;
