@@ -1,2 +1,2 @@
--- A target's name, and when its newest good poll started.
-SELECT name, good_started_ms FROM target WHERE id = :id;
+-- A target's name, when its newest good poll started, and how far that saw.
+SELECT name, good_started_ms, good_seen_until_ms FROM target WHERE id = :id;

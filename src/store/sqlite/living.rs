@@ -378,12 +378,12 @@ fn backdate(
         return Ok(false);
     }
     let from = Timestamp::from_ms(from_ms);
-    let stored: Vec<StoredVersion> = connection
-        .prepare_cached(queries::VERSIONS_IN_RANGE)?
-        .query_map(named_params! {":entity": entity, ":from_ms": reach(from).ms(), ":until_ms": i64::MAX}, |row| {
-            Ok(StoredVersion { from_ms: row.get(0)?, set: row.get(1)?, body: row.get(2)? })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
+    let held = read::versions_held(connection, &Several::one(entity), (reach(from).ms(), i64::MAX))?;
+    let stored = held.into_iter().flatten().map(|(from_ms, set)| {
+        let body = read::attribute_set_body(connection, set)?;
+        Ok(StoredVersion { from_ms, set, body })
+    });
+    let stored: Vec<StoredVersion> = stored.collect::<rusqlite::Result<_>>()?;
     let version = |stored: &StoredVersion| {
         let attributes = codec::decode_attributes(kind, &stored.body)
             .ok_or_else(|| Damage(format!("attribute set {} is not JSON", stored.set)))?;

@@ -14,6 +14,7 @@ macro_rules! queries {
 }
 
 queries! {
+    ATTRIBUTE_SET_BODY = "attribute_set_body";
     ATTRIBUTE_SET_BY_HASH = "attribute_set_by_hash";
     ATTRIBUTE_SET_DELETE_UNUSED = "attribute_set_delete_unused";
     ATTRIBUTE_SET_INSERT = "attribute_set_insert";
@@ -56,7 +57,7 @@ queries! {
     ENTITIES_END_IMPORTED = "entities_end_imported";
     ENTITIES_LISTED = "entities_listed";
     ENTITIES_OVER = "entities_over";
-    ENTITIES_SEEN_IN_RANGE = "entities_seen_in_range";
+    ENTITIES_SIGHTED = "entities_sighted";
     ENTITY_BESIDE = "entity_beside";
     ENTITY_BY_IDENTITY = "entity_by_identity";
     ENTITY_DELETE = "entity_delete";
@@ -68,6 +69,7 @@ queries! {
     EVENTS_DELETE_OLD = "events_delete_old";
     EVENTS_IN_RANGE = "events_in_range";
     FILE_REBUILD = "file_rebuild";
+    IDENTITIES_SEEN_SINCE = "identities_seen_since";
     JOURNAL_DELETE = "journal_delete";
     JOURNAL_DELETE_OF_POLL = "journal_delete_of_poll";
     JOURNAL_INSERT = "journal_insert";
@@ -137,7 +139,6 @@ queries! {
     SIGHTING_SAVE = "sighting_save";
     SIGHTINGS_DELETE = "sightings_delete";
     SIGHTINGS_OF_ENTITY = "sightings_of_entity";
-    SIGHTINGS_REACH = "sightings_reach";
     SIGHTINGS_SAMPLED = "sightings_sampled";
     STATS_FILE = "stats_file";
     STATS_INDEXES = "stats_indexes";
@@ -153,8 +154,8 @@ queries! {
     VERSION_INSERT = "version_insert";
     VERSION_REPLACE = "version_replace";
     VERSIONS_COUNT_IN_RANGE = "versions_count_in_range";
-    VERSIONS_IN_RANGE = "versions_in_range";
     VERSIONS_NEWEST = "versions_newest";
+    VERSIONS_OF_ENTITIES = "versions_of_entities";
     VERSIONS_OF_ENTITY = "versions_of_entity";
     VERSIONS_SUPERSEDED = "versions_superseded";
     WAL_CHECKPOINT = "wal_checkpoint";

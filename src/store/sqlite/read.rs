@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
 
 use super::block::Damage;
 use super::codec;
 use super::queries;
+use super::several::Several;
 use crate::model::event::EVENT_TYPES;
 use crate::model::{
     Attributes, EntityRecord, Event, Identity, Kind, Outcome, Poll, PollRecord, Severity, TargetName, TimeRange,
@@ -84,9 +85,6 @@ pub(super) fn entity_id(
         .optional()
 }
 
-/// Attribute sets already decoded, so that entities that share one share it in memory too.
-pub(super) type Sets = HashMap<i64, Arc<Attributes>>;
-
 /// See [`crate::store::Store::entity`].
 pub(super) fn entity(
     connection: &Connection,
@@ -97,7 +95,14 @@ pub(super) fn entity(
     let Some((id, ended_ms)) = entity_id(connection, kind, identity).during("look up an entity")? else {
         return Ok(None);
     };
-    Records::new(connection, kind, range)?.record(identity.clone(), id, ended_ms).map(Some)
+    let mut targets = Targets::new(connection);
+    let mut sighted = Sighted { id, ended_ms, ..Sighted::default() };
+    for (turn, row) in (0..).zip(sightings(connection, id).during(OPERATION)?) {
+        let SightingRow { target, first_seen_ms, seen_from_ms, last_seen_ms, seen_until_ms, .. } = row;
+        sighted.add(&Sight { target, first_seen_ms, seen_from_ms, last_seen_ms, seen_until_ms, turn }, &mut targets)?;
+    }
+    sighted.identity = codec::encode_identity(identity);
+    Ok(records(connection, kind, range, vec![sighted], &mut targets)?.pop())
 }
 
 /// See [`crate::store::Store::entities_with`].
@@ -110,155 +115,254 @@ pub(super) fn entities(
     let after = query.after.as_ref().map(codec::encode_identity);
     // The longest says most.
     let part = keys.iter().flatten().max_by_key(|key| key.len()).map(|key| codec::encode_part(key));
-    let mut statement = connection.prepare_cached(queries::ENTITIES_SEEN_IN_RANGE).during(OPERATION)?;
+    let mut statement = connection.prepare_cached(queries::IDENTITIES_SEEN_SINCE).during(OPERATION)?;
     let mut rows = statement
         .query(named_params! {
-            ":kind": query.kind.name, ":after": after, ":from_ms": query.seen_in.start().ms(),
-            ":until_ms": query.seen_in.end().ms(), ":part": part,
+            ":kind": query.kind.name, ":after": after, ":from_ms": query.seen_in.start().ms(), ":part": part,
         })
         .during(OPERATION)?;
-    let mut of_entity = Records::new(connection, query.kind, query.seen_in)?;
-    let mut records = Vec::new();
-    while records.len() < query.limit
-        && let Some(row) = rows.next().during(OPERATION)?
-    {
-        let id: i64 = row.get(0).during(OPERATION)?;
-        let identity = row.get_ref(1).and_then(|identity| Ok(codec::decode_identity(identity.as_blob()?)));
-        let identity = identity
-            .during(OPERATION)?
-            .ok_or_else(|| damaged(OPERATION, format!("the identity of entity {id} is not one")))?;
-        if has_keys(&identity, keys) {
-            let ended_ms = row.get(2).during(OPERATION)?;
-            records.push(of_entity.record(identity, id, ended_ms)?);
+    let mut targets = Targets::new(connection);
+    let mut found: Vec<Sighted> = Vec::new();
+    let (mut looked_at, mut is_over) = (0, false);
+    while !is_over && found.len() < query.limit {
+        // Where few of them are wanted, few at once would be many statements.
+        let count = (query.limit - found.len()).max(looked_at);
+        looked_at = count;
+        let mut some: Vec<Sighted> = Vec::new();
+        while some.len() < count && !is_over {
+            let Some(row) = rows.next().during(OPERATION)? else {
+                is_over = true;
+                break;
+            };
+            let sighted = Sighted::of(row).during(OPERATION)?;
+            if keys.is_empty() || has_keys(&sighted.identity()?, keys) {
+                some.push(sighted);
+            }
         }
+        sight(connection, &mut some, &mut targets)?;
+        let room = query.limit - found.len();
+        found.extend(some.into_iter().filter(|sighted| sighted.is_seen_in(query.seen_in)).take(room));
     }
-    Ok(records)
+    records(connection, query.kind, query.seen_in, found, &mut targets)
 }
 
-/// Reads what is known of one entity after another.
-struct Records<'c> {
-    connection: &'c Connection,
-    kind: &'static Kind,
-    range: TimeRange,
-    reach: CachedStatement<'c>,
-    versions: CachedStatement<'c>,
-    sets: Sets,
-    /// Names of targets, and when the newest good poll of each started.
-    targets: HashMap<i64, (TargetName, Option<i64>)>,
+/// Finds out who saw some entities, and when, and when they ended.
+fn sight(connection: &Connection, some: &mut [Sighted], targets: &mut Targets<'_>) -> Result<(), StoreError> {
+    let several = Several::known(some.iter().map(|sighted| sighted.id));
+    let mut sights: Vec<Sights> = some.iter().map(|_| Sights::default()).collect();
+    several
+        .tell(connection, queries::ENTITIES_SIGHTED, &[], &mut sights, |sights, row| {
+            sights.ended_ms = row.get(6)?;
+            sights.of_targets.push(Sight::of(row)?);
+            Ok(())
+        })
+        .during(OPERATION)?;
+    for (sighted, sights) in some.iter_mut().zip(sights) {
+        sighted.ended_ms = sights.ended_ms;
+        sights.of_targets.iter().try_for_each(|sight| sighted.add(sight, targets))?;
+    }
+    Ok(())
 }
+
+/// What targets saw of an entity, and its end.
+#[derive(Default)]
+struct Sights {
+    of_targets: Vec<Sight>,
+    ended_ms: Option<i64>,
+}
+
+const OPERATION: &str = "read an entity";
 
 /// When one target saw an entity.
-struct ReachRow {
+struct Sight {
     target: i64,
     first_seen_ms: i64,
+    seen_from_ms: i64,
     last_seen_ms: Option<i64>,
+    seen_until_ms: Option<i64>,
     turn: i64,
 }
 
-impl<'c> Records<'c> {
-    const OPERATION: &'static str = "read an entity";
-
-    fn new(connection: &'c Connection, kind: &'static Kind, range: TimeRange) -> Result<Self, StoreError> {
-        let prepared = |sql| connection.prepare_cached(sql).during(Self::OPERATION);
-        Ok(Records {
-            connection,
-            kind,
-            range,
-            reach: prepared(queries::SIGHTINGS_REACH)?,
-            versions: prepared(queries::VERSIONS_IN_RANGE)?,
-            sets: Sets::new(),
-            targets: HashMap::new(),
+impl Sight {
+    /// Of a row of [`queries::ENTITIES_SIGHTED`].
+    fn of(row: &Row<'_>) -> rusqlite::Result<Sight> {
+        Ok(Sight {
+            target: row.get(0)?,
+            first_seen_ms: row.get(1)?,
+            seen_from_ms: row.get(2)?,
+            last_seen_ms: row.get(3)?,
+            seen_until_ms: row.get(4)?,
+            turn: row.get(5)?,
         })
     }
+}
 
-    fn record(&mut self, identity: Identity, id: i64, ended_ms: Option<i64>) -> Result<EntityRecord, StoreError> {
-        let mut rows = self.reach.query((id,)).during(Self::OPERATION)?;
-        let mut main = None;
-        let (mut first_seen_ms, mut last_seen_ms) = (i64::MAX, i64::MIN);
-        while let Some(row) = rows.next().during(Self::OPERATION)? {
-            let of = |row: &Row<'_>| {
-                let (target, first_seen_ms, last_seen_ms) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                Ok(ReachRow { target, first_seen_ms, last_seen_ms, turn: row.get(3)? })
-            };
-            let row = of(row).during(Self::OPERATION)?;
-            let good_started_ms = target(self.connection, &mut self.targets, row.target)?.1;
-            let seen_ms = row.last_seen_ms.or(good_started_ms).unwrap_or(row.first_seen_ms);
-            first_seen_ms = first_seen_ms.min(row.first_seen_ms);
-            last_seen_ms = last_seen_ms.max(seen_ms);
-            // Of equals the first.
-            main = main.max(Some((row.last_seen_ms.is_none(), seen_ms, Reverse(row.turn), row.target)));
-        }
-        drop(rows);
-        let Some((.., main)) = main else {
-            return Err(damaged(Self::OPERATION, format!("nothing saw entity {id}")));
+/// An entity as all its targets saw it.
+#[derive(Debug, Default)]
+struct Sighted {
+    id: i64,
+    /// As it is stored: most that are looked at are not wanted.
+    identity: Vec<u8>,
+    ended_ms: Option<i64>,
+    seen: Option<SeenMs>,
+}
+
+/// When it was seen, and by which target last.
+#[derive(Debug)]
+struct SeenMs {
+    first_ms: i64,
+    last_ms: i64,
+    /// From the first poll's beginning to the last one's end.
+    from_ms: i64,
+    until_ms: i64,
+    /// Whether it is listed still, when it was seen last, and of equals the first.
+    main: (bool, i64, Reverse<i64>, i64),
+}
+
+impl Sighted {
+    /// An entity of [`queries::IDENTITIES_SEEN_SINCE`], of which nothing is known so far.
+    fn of(row: &Row<'_>) -> rusqlite::Result<Sighted> {
+        Ok(Sighted { id: row.get(0)?, identity: row.get_ref(1)?.as_blob()?.to_vec(), ..Sighted::default() })
+    }
+
+    fn add(&mut self, sight: &Sight, targets: &mut Targets<'_>) -> Result<(), StoreError> {
+        let target = targets.get(sight.target)?;
+        let last_ms = sight.last_seen_ms.or(target.good_started_ms);
+        let until_ms = last_ms.max(sight.seen_until_ms.or(target.good_seen_until_ms)).unwrap_or(i64::MIN);
+        let last_ms = last_ms.unwrap_or(sight.first_seen_ms);
+        let main = (sight.last_seen_ms.is_none(), last_ms, Reverse(sight.turn), sight.target);
+        let Sight { first_seen_ms: first_ms, seen_from_ms: from_ms, .. } = *sight;
+        self.seen = Some(match self.seen.take() {
+            None => SeenMs { first_ms, last_ms, from_ms, until_ms, main },
+            Some(seen) => SeenMs {
+                first_ms: seen.first_ms.min(first_ms),
+                last_ms: seen.last_ms.max(last_ms),
+                from_ms: seen.from_ms.min(from_ms),
+                until_ms: seen.until_ms.max(until_ms),
+                main: seen.main.max(main),
+            },
+        });
+        Ok(())
+    }
+
+    fn is_seen_in(&self, range: TimeRange) -> bool {
+        self.seen.as_ref().is_some_and(|seen| seen.from_ms < range.end().ms() && seen.until_ms >= range.start().ms())
+    }
+
+    fn identity(&self) -> Result<Identity, StoreError> {
+        codec::decode_identity(&self.identity)
+            .ok_or_else(|| damaged(OPERATION, format!("the identity of entity {} is not one", self.id)))
+    }
+}
+
+/// Entities with the versions of their attributes that hold in a range.
+fn records(
+    connection: &Connection,
+    kind: &'static Kind,
+    range: TimeRange,
+    found: Vec<Sighted>,
+    targets: &mut Targets<'_>,
+) -> Result<Vec<EntityRecord>, StoreError> {
+    let versions = versions(connection, kind, &Several::known(found.iter().map(|sighted| sighted.id)), range)?;
+    let record = |(sighted, versions): (Sighted, Vec<Version>)| {
+        let identity = sighted.identity()?;
+        let Some(seen) = sighted.seen else {
+            return Err(damaged(OPERATION, format!("nothing saw entity {}", sighted.id)));
         };
-        let target = target(self.connection, &mut self.targets, main)?.0.clone();
         Ok(EntityRecord {
             identity,
-            target,
-            first_seen: Timestamp::from_ms(first_seen_ms),
-            last_seen: Timestamp::from_ms(last_seen_ms),
-            ended: ended_ms.map(Timestamp::from_ms),
-            versions: read_versions(&mut self.versions, self.kind, id, self.range, &mut self.sets)?.into(),
+            target: targets.get(seen.main.3)?.name.clone(),
+            first_seen: Timestamp::from_ms(seen.first_ms),
+            last_seen: Timestamp::from_ms(seen.last_ms),
+            ended: sighted.ended_ms.map(Timestamp::from_ms),
+            versions: versions.into(),
         })
-    }
+    };
+    found.into_iter().zip(versions).map(record).collect()
 }
 
-/// A target's name, and when its newest good poll started.
-fn target<'t>(
-    connection: &Connection,
-    known: &'t mut HashMap<i64, (TargetName, Option<i64>)>,
-    id: i64,
-) -> Result<&'t (TargetName, Option<i64>), StoreError> {
-    match known.entry(id) {
-        Entry::Occupied(known) => Ok(known.into_mut()),
-        Entry::Vacant(place) => {
-            let (name, good_started_ms): (String, _) = connection
-                .prepare_cached(queries::TARGET_BY_ID)
-                .and_then(|mut one| one.query_row(named_params! {":id": id}, |row| Ok((row.get(0)?, row.get(1)?))))
-                .during(Records::OPERATION)?;
-            Ok(place.insert((TargetName::from_full(&name), good_started_ms)))
+/// Targets, each looked up once.
+struct Targets<'c> {
+    connection: &'c Connection,
+    known: HashMap<i64, Target>,
+}
+
+/// A target's name, when its newest good poll started, and how far that saw.
+struct Target {
+    name: TargetName,
+    good_started_ms: Option<i64>,
+    good_seen_until_ms: Option<i64>,
+}
+
+impl<'c> Targets<'c> {
+    fn new(connection: &'c Connection) -> Self {
+        Targets { connection, known: HashMap::new() }
+    }
+
+    fn get(&mut self, id: i64) -> Result<&Target, StoreError> {
+        match self.known.entry(id) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(place) => {
+                let of = |row: &Row<'_>| {
+                    let name = TargetName::from_full(&row.get::<_, String>(0)?);
+                    Ok(Target { name, good_started_ms: row.get(1)?, good_seen_until_ms: row.get(2)? })
+                };
+                let target = self
+                    .connection
+                    .prepare_cached(queries::TARGET_BY_ID)
+                    .and_then(|mut one| one.query_row(named_params! {":id": id}, of))
+                    .during(OPERATION)?;
+                Ok(place.insert(target))
+            }
         }
     }
 }
 
+/// The versions of some entities' attributes that hold in a range, at least one of each, oldest first.
 pub(super) fn versions(
     connection: &Connection,
     kind: &'static Kind,
-    entity: i64,
+    several: &Several,
     range: TimeRange,
-    sets: &mut Sets,
-) -> Result<Vec<Version>, StoreError> {
-    let mut statement = connection.prepare_cached(queries::VERSIONS_IN_RANGE).during("read attributes")?;
-    read_versions(&mut statement, kind, entity, range, sets)
-}
-
-fn read_versions(
-    statement: &mut CachedStatement<'_>,
-    kind: &'static Kind,
-    entity: i64,
-    range: TimeRange,
-    sets: &mut Sets,
-) -> Result<Vec<Version>, StoreError> {
+) -> Result<Vec<Vec<Version>>, StoreError> {
     const OPERATION: &str = "read attributes";
-    let mut rows = statement.query((entity, range.start().ms(), range.end().ms())).during(OPERATION)?;
-    let mut versions = Vec::new();
-    while let Some(row) = rows.next().during(OPERATION)? {
-        let set: i64 = row.get(1).during(OPERATION)?;
-        let attributes = match sets.get(&set) {
-            Some(attributes) => Arc::clone(attributes),
-            None => {
-                let body = row.get_ref(2).and_then(|body| Ok(body.as_str()?)).during(OPERATION)?;
-                let attributes = codec::decode_attributes(kind, body)
+    // Entities that share a set share it in memory too.
+    let mut sets: HashMap<i64, Arc<Attributes>> = HashMap::new();
+    let mut version = |(from_ms, set): (i64, i64)| {
+        let attributes = match sets.entry(set) {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(place) => {
+                let body = attribute_set_body(connection, set).during(OPERATION)?;
+                let attributes = codec::decode_attributes(kind, &body)
                     .ok_or_else(|| damaged(OPERATION, format!("attribute set {set} is not JSON")))?;
-                let attributes = Arc::new(attributes);
-                sets.insert(set, Arc::clone(&attributes));
-                attributes
+                Arc::clone(place.insert(Arc::new(attributes)))
             }
         };
-        versions.push(Version { from: Timestamp::from_ms(row.get(0).during(OPERATION)?), attributes });
-    }
-    Ok(versions)
+        Ok(Version { from: Timestamp::from_ms(from_ms), attributes })
+    };
+    let held = versions_held(connection, several, (range.start().ms(), range.end().ms())).during(OPERATION)?;
+    held.into_iter().map(|held| held.into_iter().map(&mut version).collect()).collect()
+}
+
+/// From when which attribute set of each of some entities holds, as far as it does so in [from, until), oldest first.
+pub(super) fn versions_held(
+    connection: &Connection,
+    several: &Several,
+    (from_ms, until_ms): (i64, i64),
+) -> rusqlite::Result<Vec<Vec<(i64, i64)>>> {
+    let mut held: Vec<Vec<(i64, i64)>> = several.ids().iter().map(|_| Vec::new()).collect();
+    let bounds: [(&str, &dyn ToSql); 2] = [(":from_ms", &from_ms), (":until_ms", &until_ms)];
+    several.tell(connection, queries::VERSIONS_OF_ENTITIES, &bounds, &mut held, |held, row| {
+        held.push((row.get(0)?, row.get(1)?));
+        Ok(())
+    })?;
+    held.iter_mut().for_each(|held| held.sort_unstable());
+    Ok(held)
+}
+
+/// An attribute set as it is stored.
+pub(super) fn attribute_set_body(connection: &Connection, set: i64) -> rusqlite::Result<String> {
+    connection.prepare_cached(queries::ATTRIBUTE_SET_BODY)?.query_row(named_params! {":id": set}, |row| row.get(0))
 }
 
 /// See [`crate::store::Store::polls`].
@@ -270,7 +374,7 @@ pub(super) fn polls(connection: &Connection, target: &TargetName, range: TimeRan
         .during(OPERATION)?;
     let Some(id) = id else { return Ok(Polls::default()) };
     let (start_ms, end_ms) = (range.start().ms(), range.end().ms());
-    let read = |sql: &str, parameters: &[(&str, &dyn rusqlite::ToSql)]| -> Result<Vec<PollRecord>, StoreError> {
+    let read = |sql: &str, parameters: &[(&str, &dyn ToSql)]| -> Result<Vec<PollRecord>, StoreError> {
         let mut statement = connection.prepare_cached(sql).during(OPERATION)?;
         let mut rows = statement.query(parameters).during(OPERATION)?;
         let mut records = Vec::new();

@@ -15,7 +15,10 @@ use crate::model::{Identity, Kind};
 #[derive(Debug)]
 pub(super) struct Several {
     ids: Vec<Option<i64>>,
+    /// Those that are known, by their ids: neighbours are in the same pages of the file.
     bound: Array,
+    /// The place of each of them.
+    places: Vec<usize>,
 }
 
 impl Several {
@@ -36,12 +39,20 @@ impl Several {
 
     /// One entity.
     pub(super) fn one(id: i64) -> Several {
-        Several::with(vec![Some(id)])
+        Several::known([id])
+    }
+
+    /// Those with these ids.
+    pub(super) fn known(ids: impl IntoIterator<Item = i64>) -> Several {
+        Several::with(ids.into_iter().map(Some).collect())
     }
 
     fn with(ids: Vec<Option<i64>>) -> Several {
-        let bound = ids.iter().map(|id| id.map_or(Value::Null, Value::Integer)).collect();
-        Several { ids, bound: Rc::new(bound) }
+        let mut known: Vec<(i64, usize)> =
+            ids.iter().zip(0..).filter_map(|(id, place)| Some(((*id)?, place))).collect();
+        known.sort_unstable();
+        let bound = known.iter().map(|(id, _)| Value::Integer(*id)).collect();
+        Several { ids, bound: Rc::new(bound), places: known.into_iter().map(|(_, place)| place).collect() }
     }
 
     /// The entity of each place.
@@ -65,7 +76,7 @@ impl Several {
         let parameters: Vec<(&str, &dyn ToSql)> = entities.into_iter().chain(more.iter().copied()).collect();
         let mut rows = statement.query(parameters.as_slice())?;
         while let Some(row) = rows.next()? {
-            if let Some(of) = all.get_mut(place(row, last)?) {
+            if let Some(of) = self.places.get(place(row, last)?).and_then(|place| all.get_mut(*place)) {
                 take(of, row)?;
             }
         }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{Connection, named_params};
 
 use crate::model::{Attributes, Kind, TimeRange};
+use crate::store::sqlite::several::Several;
 use crate::store::sqlite::{codec, living, queries, read};
 use crate::store::{HOUR_MS, StoreError, VERSIONS_PER_HOUR_MAX};
 
@@ -37,8 +38,10 @@ impl Versions {
     ) -> Result<Versions, StoreError> {
         let mut kept = BTreeMap::new();
         if let Some(entity) = entity {
-            let versions = read::versions(connection, kind, entity, TimeRange::ALL, &mut read::Sets::new())?;
-            kept.extend(versions.into_iter().map(|version| (version.from.ms(), (*version.attributes).clone())));
+            let versions = read::versions(connection, kind, &Several::one(entity), TimeRange::ALL)?;
+            kept.extend(
+                versions.into_iter().flatten().map(|version| (version.from.ms(), (*version.attributes).clone())),
+            );
         }
         Ok(Versions { now: kept.clone(), kept, said_from_ms: None })
     }
