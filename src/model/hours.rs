@@ -164,9 +164,14 @@ pub struct Hours {
 impl Hours {
     /// Takes over later hours of the same fields.
     pub fn append(&mut self, later: Hours) {
-        self.rows.extend(later.rows);
-        self.cells.resize_with(self.cells.len().max(later.cells.len()), Vec::new);
-        self.cells.iter_mut().zip(later.cells).for_each(|(mine, others)| mine.extend(others));
+        if self.rows.is_empty() {
+            self.rows = later.rows;
+            self.cells = later.cells;
+        } else {
+            self.rows.extend(later.rows);
+            self.cells.resize_with(self.cells.len().max(later.cells.len()), Vec::new);
+            self.cells.iter_mut().zip(later.cells).for_each(|(mine, others)| mine.extend(others));
+        }
         for stay in later.stays {
             // What the later hours knew of the time before these is older than these.
             let from = self.stays.last().map_or(stay.from, |last| stay.from.max(last.to));
@@ -182,7 +187,8 @@ impl Hours {
     pub fn keep(&mut self, from: Timestamp, until: Timestamp) {
         let first = self.rows.partition_point(|row| row.start < from);
         let end = self.rows.partition_point(|row| row.start < until).max(first);
-        self.rows = self.rows.get(first..end).unwrap_or_default().to_vec();
+        self.rows.truncate(end);
+        self.rows.drain(..first.min(self.rows.len()));
         for cells in &mut self.cells {
             cells.truncate(end);
             cells.drain(..first.min(cells.len()));

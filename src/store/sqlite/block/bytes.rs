@@ -57,7 +57,19 @@ impl<'a> Bytes<'a> {
         Ok(taken)
     }
 
+    #[inline]
     pub(in crate::store::sqlite) fn varint(&mut self) -> Result<u64, Damage> {
+        // Most have one byte.
+        match self.rest.split_first() {
+            Some((only, rest)) if *only < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*only))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Damage> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

@@ -252,21 +252,21 @@ impl Source for [u8] {
 }
 
 /// What stands before the sections.
-struct Head {
+struct Head<'a> {
     rows: usize,
     stays: usize,
     /// None: only rows were kept.
     days: Option<usize>,
-    pco: Vec<u8>,
-    /// Lengths of sections, those of days first.
-    lengths: Vec<usize>,
+    pco: &'a [u8],
+    /// Of each section where it begins, and its length; those of days first.
+    sections: Vec<(usize, usize)>,
     /// How long it is, its checksum included.
     bytes: usize,
 }
 
-impl Head {
+impl<'a> Head<'a> {
     /// Reads it; its checksum is not looked at.
-    fn parse(layout: &Layout, rollup: &[u8]) -> Result<Head, Damage> {
+    fn parse(layout: &Layout, rollup: &'a [u8]) -> Result<Head<'a>, Damage> {
         let mut bytes = Bytes::new(rollup);
         let has_days = match bytes.byte()? {
             VERSION => true,
@@ -283,15 +283,22 @@ impl Head {
             return damage(format!("it claims {rows} rows and {stays} stays"));
         }
         let header_length = bytes.length()?;
-        let pco = bytes.take(header_length)?.to_vec();
+        let pco = bytes.take(header_length)?;
         let count = bytes.length()?;
         if count != layout.fields.len() + 1 {
             return damage(format!("{count} sections for a layout of {} fields", layout.fields.len()));
         }
         let count = if has_days { 2 * count } else { count };
-        let lengths = (0..count).map(|_| bytes.length()).collect::<Result<Vec<_>, _>>()?;
+        let (mut sections, mut from) = (Vec::with_capacity(count), 0_usize);
+        for _ in 0..count {
+            let length = bytes.length()?;
+            sections.push((from, length));
+            from = from.saturating_add(length);
+        }
         bytes.take(CHECKSUM_BYTES)?;
-        Ok(Head { rows, stays, days, pco, lengths, bytes: rollup.len() - bytes.rest().len() })
+        let bytes = rollup.len() - bytes.rest().len();
+        sections.iter_mut().for_each(|(from, _)| *from = from.saturating_add(bytes));
+        Ok(Head { rows, stays, days, pco, sections, bytes })
     }
 }
 
@@ -325,19 +332,15 @@ pub(super) fn open<'a, S: Source + ?Sized>(layout: &'a Layout, source: &'a S) ->
     if !is_right {
         return damage("its checksum is wrong");
     }
-    let mut from = head.bytes;
-    let mut sections = Vec::with_capacity(head.lengths.len());
-    for length in head.lengths {
-        sections.push((from, length));
-        from = from.saturating_add(length);
-    }
-    match from.cmp(&source.length()) {
+    let end = head.sections.last().map_or(head.bytes, |(from, length)| from.saturating_add(*length));
+    match end.cmp(&source.length()) {
         Ordering::Equal => {}
         Ordering::Less => return damage("bytes follow its last section"),
         Ordering::Greater => return damage("it ends too early"),
     }
-    let unpacker = Unpacker::new(&head.pco)?;
-    Ok(Opened { layout, source, first, rows: head.rows, stays: head.stays, days: head.days, unpacker, sections })
+    let unpacker = Unpacker::new(head.pco)?;
+    let Head { rows, stays, days, sections, .. } = head;
+    Ok(Opened { layout, source, first, rows, stays, days, unpacker, sections })
 }
 
 /// Series of the rows: starts, versions, samples, covered times.

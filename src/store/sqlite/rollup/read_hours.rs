@@ -151,38 +151,38 @@ impl<'c, 'f> Reader<'c, 'f> {
     /// Gives the parts of a rollup to the ranges that they lie in.
     fn take(&mut self, stored: &Stored, found: &mut [Rolled]) -> Result<(), StoreError> {
         let (start, end) = (Timestamp::from_ms(stored.start_ms()), Timestamp::from_ms(stored.end_ms));
-        let mut days = None;
-        let mut hours = None;
-        for rolled in found.iter_mut() {
-            let window = TimeRange::new(start, end).and_then(|window| window.intersect(rolled.range));
-            let Some(part) = window.filter(|part| !part.is_empty()) else { continue };
-            let HoursFetch { kind, fields, wanted, .. } = *self.fetch;
-            let whole = whole_days(part).filter(|_| self.fetch.by_days);
+        let window = TimeRange::new(start, end);
+        let part_in =
+            |rolled: &Rolled| window.and_then(|window| window.intersect(rolled.range)).filter(|part| !part.is_empty());
+        let parts: Vec<Option<TimeRange>> = found.iter().map(part_in).collect();
+        let last = parts.iter().rposition(Option::is_some);
+        let HoursFetch { kind, fields, wanted, by_days, .. } = *self.fetch;
+        let (mut days, mut hours) = (None, None);
+        for (place, (rolled, part)) in found.iter_mut().zip(parts).enumerate() {
+            let Some(part) = part else { continue };
+            let is_last = Some(place) == last;
+            let whole = whole_days(part).filter(|_| by_days);
             if whole.is_some() && days.is_none() {
                 days = Some(self.bodies.days(stored, kind, fields)?);
             }
-            let days = days.as_ref().and_then(Option::as_ref).zip(whole);
-            let is_all_days = days.is_some_and(|(_, whole)| whole == part);
-            if !is_all_days && hours.is_none() {
+            let whole = whole.filter(|_| matches!(days, Some(Some(_))));
+            if whole != Some(part) && hours.is_none() {
                 hours = Some(self.bodies.hours(stored, kind, fields, wanted)?);
             }
-            let of = |hours: &Hours, from, until| {
-                let mut hours = hours.clone();
-                hours.keep(from, until);
-                hours
+            let Some(whole) = whole else {
+                rolled.hours.append(some_of(&mut hours, part, is_last));
+                continue;
             };
-            match (days, &hours) {
-                (Some((days, whole)), hours) => {
-                    if let Some(hours) = hours.as_ref().filter(|_| part.start() < whole.start()) {
-                        rolled.hours.append(of(hours, part.start(), whole.start()));
-                    }
-                    rolled.hours.append(of(days, whole.start(), whole.end()));
-                    if let Some(hours) = hours.as_ref().filter(|_| whole.end() < part.end()) {
-                        rolled.hours.append(of(hours, whole.end(), part.end()));
-                    }
-                }
-                (None, Some(hours)) => rolled.hours.append(of(hours, part.start(), part.end())),
-                (None, None) => {}
+            let before = TimeRange::new(part.start(), whole.start()).filter(|before| !before.is_empty());
+            let after = TimeRange::new(whole.end(), part.end()).filter(|after| !after.is_empty());
+            if let Some(before) = before {
+                rolled.hours.append(some_of(&mut hours, before, false));
+            }
+            if let Some(days) = &mut days {
+                rolled.hours.append(some_of(days, whole, is_last));
+            }
+            if let Some(after) = after {
+                rolled.hours.append(some_of(&mut hours, after, is_last));
             }
         }
         Ok(())
@@ -265,6 +265,13 @@ impl Doubts {
     fn touch(&self, from_ms: i64, until_ms: i64) -> bool {
         self.times.iter().any(|(doubt_ms, end_ms)| *doubt_ms < until_ms && from_ms < *end_ms)
     }
+}
+
+/// The hours of a part, given away where nobody wants others of them.
+fn some_of(hours: &mut Option<Hours>, part: TimeRange, is_last: bool) -> Hours {
+    let mut some = if is_last { hours.take() } else { hours.clone() }.unwrap_or_default();
+    some.keep(part.start(), part.end());
+    some
 }
 
 /// The whole days (UTC) of a range.
