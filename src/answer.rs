@@ -5,14 +5,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
 
 use crate::model::{Attributes, EntityRecord, Identity, Kind, TargetName, TimeRange, Timestamp};
 use crate::query::certificate::Certificate;
-use crate::query::evaluate::{self, Evaluation, Pass, SeriesKey, TooMany};
+use crate::query::evaluate::{self, Evaluation, Gathering, Pass, SeriesKey, TooMany};
 use crate::query::explain::Plan;
 use crate::query::filter::Filter;
 use crate::query::frame::{Frame, Gap, Series};
@@ -29,6 +28,7 @@ mod planning;
 mod reading;
 mod samples;
 mod seen;
+mod shares;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -53,8 +53,6 @@ const STRETCH_REACH_MS: i64 = 86_400_000;
 /// How near a range an entity must have been seen for the gaps of its target to matter: who asks about an outage
 /// asks within a day of it.
 const TARGETS_REACH_MS: i64 = 86_400_000;
-/// Pages that are listed before they are asked for.
-const PAGES_AHEAD: usize = 2;
 /// Bytes that an entity's numbers of one bucket and field take while they are gathered.
 const SLOT_BYTES: usize = 128;
 
@@ -96,7 +94,7 @@ impl From<TooMany> for AnswerError {
 }
 
 /// Tells whether anybody still waits for the answer: asked before each run, so that work for nobody ends soon.
-pub struct Stop(Box<dyn Fn() -> bool + Send>);
+pub struct Stop(Box<dyn Fn() -> bool + Send + Sync>);
 
 impl Stop {
     /// The answer is wanted until its end.
@@ -105,7 +103,7 @@ impl Stop {
     }
 
     /// The answer is wanted until `is_over` says otherwise.
-    pub fn when(is_over: impl Fn() -> bool + Send + 'static) -> Self {
+    pub fn when(is_over: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Stop(Box::new(is_over))
     }
 
@@ -128,20 +126,23 @@ pub fn range_with_plan(store: &Store, request: &RangeRequest, stop: &Stop) -> Re
     {
         return Err(AnswerError::HoursOnly { kept_from });
     }
-    let mut reader = RangeReader { store, stop, request, kept_from, seen: HashMap::new(), plan: Plan::default() };
+    let reader = RangeReader { store, stop, request, kept_from, seen: Mutex::default() };
+    let mut plan = Plan::default();
     let Some(top) = &request.top else {
-        let mut evaluation = Evaluation::new(request, None);
-        reader.fold_all(&mut evaluation, |_, _| {})?;
+        let evaluation = Evaluation::new(request, None);
+        let mut gathering = Gathering::new(&evaluation);
+        reader.fold_all(&mut gathering, &mut plan, &mut |_, _| {})?;
         let gaps = reader.gaps()?;
-        return Ok((evaluate::frame(request, evaluation.finish(None), gaps), reader.plan));
+        return Ok((evaluate::frame(request, gathering.finish(None), gaps), plan));
     };
     let whole = [request.range.start(), request.range.end()];
-    let mut ranking = Evaluation::ranking(request, &top.by, &whole);
+    let ranking = Evaluation::ranking(request, &top.by, &whole);
+    let mut gathering = Gathering::new(&ranking);
     let mut identities: HashMap<SeriesKey, Vec<Identity>> = HashMap::new();
-    reader.fold_all(&mut ranking, |key, entity| {
+    reader.fold_all(&mut gathering, &mut plan, &mut |key, entity: &EntityRecord| {
         identities.entry(key).or_default().push(entity.identity.clone());
     })?;
-    let ranked = ranking.finish(None);
+    let ranked = gathering.finish(None);
     let keep = evaluate::largest(&ranked, top.count);
     // One bucket of the field that ranks is there already.
     let series = if request.edges == whole && request.fields == [top.by.clone()] {
@@ -149,22 +150,22 @@ pub fn range_with_plan(store: &Store, request: &RangeRequest, stop: &Stop) -> Re
         keep.iter().filter_map(|key| ranked.remove_entry(key)).collect()
     } else {
         let members: BTreeSet<&Identity> = keep.iter().filter_map(|key| identities.get(key)).flatten().collect();
-        let mut evaluation = Evaluation::new(request, Some(&keep));
-        reader.fold_those(&mut evaluation, members)?;
-        evaluation.finish(Some(&keep))
+        let evaluation = Evaluation::new(request, Some(&keep));
+        let mut gathering = Gathering::new(&evaluation);
+        reader.fold_those(&mut gathering, members, &mut plan)?;
+        gathering.finish(Some(&keep))
     };
     let gaps = reader.gaps()?;
-    Ok((evaluate::frame(request, series, gaps), reader.plan))
+    Ok((evaluate::frame(request, series, gaps), plan))
 }
 
-/// Reads what a range request needs, some entities at a time.
+/// Reads what a range request needs, some entities at a time, for as many threads as ask.
 struct RangeReader<'a> {
     store: &'a Store,
     stop: &'a Stop,
     request: &'a RangeRequest,
     kept_from: Option<Timestamp>,
-    seen: HashMap<TargetName, Arc<Seen>>,
-    plan: Plan,
+    seen: Mutex<HashMap<TargetName, Arc<Seen>>>,
 }
 
 impl RangeReader<'_> {
@@ -175,81 +176,62 @@ impl RangeReader<'_> {
     }
 
     fn fold_all(
-        &mut self,
-        evaluation: &mut Evaluation<'_>,
-        mut note: impl FnMut(SeriesKey, &EntityRecord),
+        &self,
+        gathering: &mut Gathering<'_>,
+        plan: &mut Plan,
+        note: &mut impl FnMut(SeriesKey, &EntityRecord),
     ) -> Result<(), AnswerError> {
-        let mut together = self.together(evaluation);
-        let only = self.request.filter.only_identity(self.request.kind);
-        if evaluation.is_by_hours() && only.is_none() {
-            return self.fold_pages(evaluation, &mut together, &mut note);
+        let (kind, filter) = (self.request.kind, &self.request.filter);
+        if gathering.evaluation().is_by_hours() && filter.only_identity(kind).is_none() {
+            let entities = Entities::after(kind, self.reach(), None).with(filter.keys(kind)).by(shares::SHARE);
+            return self.fold_shares(gathering, shares::Source::Listed(entities), plan, note);
         }
+        let mut together = self.together(gathering.evaluation());
         let mut batch = Vec::new();
-        for_each_entity(self.store, self.request.kind, &self.request.filter, self.reach(), None, |entity| {
+        for_each_entity(self.store, kind, filter, self.reach(), None, |entity| {
             batch.push(entity.clone());
             if batch.len() >= together.count() {
-                self.fold(evaluation, std::mem::take(&mut batch), &mut together, &mut note)?;
+                self.fold(gathering, std::mem::take(&mut batch), &mut together, plan, note)?;
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        self.fold(evaluation, batch, &mut together, &mut note)
-    }
-
-    /// Folds page after page of entities, while another thread lists the next: both take about as long.
-    fn fold_pages(
-        &mut self,
-        evaluation: &mut Evaluation<'_>,
-        together: &mut Together,
-        note: &mut impl FnMut(SeriesKey, &EntityRecord),
-    ) -> Result<(), AnswerError> {
-        let (store, kind) = (self.store, self.request.kind);
-        let mut entities = Entities::after(kind, self.reach(), None).with(self.request.filter.keys(kind));
-        std::thread::scope(|scope| {
-            let (give, pages) = sync_channel(PAGES_AHEAD);
-            scope.spawn(move || {
-                loop {
-                    let page = entities.next_page(store);
-                    let is_over = page.as_ref().map_or(true, Vec::is_empty);
-                    // Nobody takes it once an answer has failed.
-                    if give.send(page).is_err() || is_over {
-                        break;
-                    }
-                }
-            });
-            pages.into_iter().try_for_each(|page| self.fold(evaluation, page?, together, note))
-        })
+        self.fold(gathering, batch, &mut together, plan, note)
     }
 
     fn fold_those(
-        &mut self,
-        evaluation: &mut Evaluation<'_>,
+        &self,
+        gathering: &mut Gathering<'_>,
         identities: BTreeSet<&Identity>,
+        plan: &mut Plan,
     ) -> Result<(), AnswerError> {
-        let mut together = self.together(evaluation);
+        if gathering.evaluation().is_by_hours() {
+            return self.fold_shares(gathering, shares::Source::Those(identities.into_iter()), plan, &mut |_, _| {});
+        }
+        let mut together = self.together(gathering.evaluation());
         let mut batch = Vec::new();
         for identity in identities {
             batch.extend(self.store.entity(self.request.kind, identity, self.reach())?);
             if batch.len() >= together.count() {
-                self.fold(evaluation, std::mem::take(&mut batch), &mut together, &mut |_, _| {})?;
+                self.fold(gathering, std::mem::take(&mut batch), &mut together, plan, &mut |_, _| {})?;
             }
         }
-        self.fold(evaluation, batch, &mut together, &mut |_, _| {})
+        self.fold(gathering, batch, &mut together, plan, &mut |_, _| {})
     }
 
     fn together(&self, evaluation: &Evaluation<'_>) -> Together {
         Together::of(self.request.range, evaluation.columns().len(), evaluation.slots().saturating_mul(SLOT_BYTES))
     }
 
-    fn fold(
-        &mut self,
-        evaluation: &mut Evaluation<'_>,
+    /// Entities with their passes, as far as they have any.
+    fn members(
+        &self,
+        evaluation: &Evaluation<'_>,
         entities: Vec<EntityRecord>,
-        together: &mut Together,
-        note: &mut impl FnMut(SeriesKey, &EntityRecord),
-    ) -> Result<(), AnswerError> {
+        plan: &mut Plan,
+    ) -> Result<Vec<Member>, AnswerError> {
         let mut members: Vec<Member> = Vec::with_capacity(entities.len());
         for entity in entities {
-            self.plan.entities = self.plan.entities.saturating_add(1);
+            plan.entities = plan.entities.saturating_add(1);
             let passes = evaluation.passes(&entity);
             if passes.is_empty() {
                 continue;
@@ -260,9 +242,22 @@ impl RangeReader<'_> {
             };
             members.push((entity, passes, seen));
         }
+        Ok(members)
+    }
+
+    fn fold(
+        &self,
+        gathering: &mut Gathering<'_>,
+        entities: Vec<EntityRecord>,
+        together: &mut Together,
+        plan: &mut Plan,
+        note: &mut impl FnMut(SeriesKey, &EntityRecord),
+    ) -> Result<(), AnswerError> {
+        let evaluation = gathering.evaluation();
+        let mut members = self.members(evaluation, entities, plan)?;
         if evaluation.is_by_hours() {
-            self.fold_by_hours(evaluation, &mut members)?;
-            return end_all(evaluation, members, note);
+            self.fold_by_hours(evaluation, &mut members, plan)?;
+            return end_all(gathering, members, note);
         }
         let identities = members.iter().map(|(entity, ..)| entity.identity.clone());
         let mut readings = Readings::of(self.request.kind, identities, self.request.range);
@@ -273,36 +268,32 @@ impl RangeReader<'_> {
             }
             together.learn(runs.iter().map(|(_, run)| run));
             for (place, run) in &runs {
-                self.plan.runs = self.plan.runs.saturating_add(1);
-                self.plan.samples = self.plan.samples.saturating_add(u64::try_from(run.len()).unwrap_or(u64::MAX));
+                plan.runs = plan.runs.saturating_add(1);
+                plan.samples = plan.samples.saturating_add(u64::try_from(run.len()).unwrap_or(u64::MAX));
                 let Some((entity, passes, seen)) = members.get_mut(*place) else { continue };
                 passes.iter_mut().for_each(|pass| evaluation.fold(entity, pass, run, seen.as_deref()));
             }
         }
-        self.note_work(readings.work());
-        end_all(evaluation, members, note)
+        note_work(plan, readings.work());
+        end_all(gathering, members, note)
     }
 
-    fn note_work(&mut self, work: Work) {
-        self.plan.blocks = self.plan.blocks.saturating_add(work.blocks);
-        self.plan.pieces = self.plan.pieces.saturating_add(work.pieces);
-        self.plan.bytes = self.plan.bytes.saturating_add(work.bytes);
-    }
-
-    fn seen(&mut self, target: &TargetName) -> Result<Arc<Seen>, AnswerError> {
-        if let Some(seen) = self.seen.get(target) {
+    fn seen(&self, target: &TargetName) -> Result<Arc<Seen>, AnswerError> {
+        // Whoever asks meanwhile waits, mostly for the same.
+        let mut known = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = known.get(target) {
             return Ok(Arc::clone(seen));
         }
         let by_hours = self.request.resolution == Resolution::Hours;
         let seen =
             Arc::new(seen::seen(self.store, target, self.request.range, (self.request.now, by_hours), self.stop)?);
-        self.seen.insert(target.clone(), Arc::clone(&seen));
+        known.insert(target.clone(), Arc::clone(&seen));
         Ok(seen)
     }
 
     /// The gaps of every target that has something the filter passes, in the range or near it: a range that lies
     /// within a gap has no series to tell why.
-    fn gaps(&mut self) -> Result<Option<Vec<Gap>>, AnswerError> {
+    fn gaps(&self) -> Result<Option<Vec<Gap>>, AnswerError> {
         if !self.request.coverage {
             return Ok(None);
         }
@@ -331,14 +322,18 @@ impl RangeReader<'_> {
 /// An entity with its passes, and when its target was seen.
 type Member = (EntityRecord, Vec<Pass>, Option<Arc<Seen>>);
 
+fn note_work(plan: &mut Plan, Work { blocks, pieces, bytes, .. }: Work) {
+    plan.add(Plan { blocks, pieces, bytes, ..Plan::default() });
+}
+
 fn end_all(
-    evaluation: &mut Evaluation<'_>,
+    gathering: &mut Gathering<'_>,
     members: Vec<Member>,
     note: &mut impl FnMut(SeriesKey, &EntityRecord),
 ) -> Result<(), AnswerError> {
     for (entity, passes, seen) in members {
         for pass in passes {
-            if let Some(key) = evaluation.end_pass(&entity, pass, seen.as_deref())? {
+            if let Some(key) = gathering.end_pass(&entity, pass, seen.as_deref())? {
                 note(key, &entity);
             }
         }

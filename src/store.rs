@@ -332,6 +332,14 @@ impl Store {
         }
     }
 
+    /// How many threads of one question may read at once: more only wait for each other.
+    pub fn readers_at_once(&self) -> usize {
+        match self {
+            Store::Memory(_) => 1,
+            Store::Sqlite(store) => store.readers_at_once(),
+        }
+    }
+
     /// A target's ticks in a range of whole days, as far as they are chains.
     pub fn poll_chains(&self, target: &TargetName, range: TimeRange) -> Result<Chains, StoreError> {
         match self {

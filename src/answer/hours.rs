@@ -2,9 +2,10 @@
 //!
 //! Must not know: what is made of hours.
 
-use super::{AnswerError, Member, RangeReader, Reading};
+use super::{AnswerError, Member, RangeReader, Reading, note_work};
 use crate::model::{EntityRecord, HOUR_MS, Identity, Run, TimeRange, Timestamp};
 use crate::query::evaluate::{Evaluation, HourNeeds, Pass};
+use crate::query::explain::Plan;
 use crate::query::seen::Seen;
 use crate::rollup::Roller;
 use crate::store::{Fetch, HoursFetch};
@@ -44,9 +45,10 @@ struct Course<'a> {
 impl RangeReader<'_> {
     /// Folds all hours of the request's range.
     pub(super) fn fold_by_hours(
-        &mut self,
+        &self,
         evaluation: &Evaluation<'_>,
         members: &mut [Member],
+        plan: &mut Plan,
     ) -> Result<(), AnswerError> {
         let needs = evaluation.hour_needs();
         // What hours do not hold is made from samples for as long as there are any.
@@ -64,7 +66,7 @@ impl RangeReader<'_> {
             }
             let (these, others) = rest.split_at_mut(count);
             let piece_ms = if bytes > TOGETHER_BYTES && count == 1 { PIECE_MS } else { i64::MAX };
-            self.fold_together(evaluation, &asked, these, piece_ms)?;
+            self.fold_together(evaluation, &asked, (these, piece_ms), plan)?;
             rest = others;
         }
         Ok(())
@@ -80,11 +82,11 @@ impl RangeReader<'_> {
     }
 
     fn fold_together(
-        &mut self,
+        &self,
         evaluation: &Evaluation<'_>,
         asked: &Asked<'_>,
-        members: &mut [Member],
-        piece_ms: i64,
+        (members, piece_ms): (&mut [Member], i64),
+        plan: &mut Plan,
     ) -> Result<(), AnswerError> {
         let range = self.request.range;
         let mut courses: Vec<Course<'_>> = Vec::with_capacity(members.len());
@@ -108,9 +110,9 @@ impl RangeReader<'_> {
             };
             for (course, found) in courses.iter_mut().zip(self.store.hours(&fetch)?) {
                 for rolled in found {
-                    self.fold_samples(evaluation, asked, course, rolled.range.start())?;
+                    self.fold_samples(evaluation, asked, course, rolled.range.start(), plan)?;
                     let rows = u64::try_from(rolled.hours.rows.len()).unwrap_or(u64::MAX);
-                    self.plan.hours = self.plan.hours.saturating_add(rows);
+                    plan.hours = plan.hours.saturating_add(rows);
                     for pass in course.passes.iter_mut() {
                         evaluation.fold_hours(course.entity, pass, asked.needs, &rolled.hours);
                     }
@@ -122,9 +124,9 @@ impl RangeReader<'_> {
         }
         for course in &mut courses {
             let ends_rolled = course.is_rolled && course.until == range.end();
-            self.fold_samples(evaluation, asked, course, range.end())?;
+            self.fold_samples(evaluation, asked, course, range.end(), plan)?;
             if ends_rolled && asked.needs.with_stays {
-                self.fold_end(evaluation, asked, course)?;
+                self.fold_end(evaluation, asked, course, plan)?;
             }
         }
         Ok(())
@@ -132,11 +134,12 @@ impl RangeReader<'_> {
 
     /// Folds what is not rolled up up to an instant, from samples.
     fn fold_samples(
-        &mut self,
+        &self,
         evaluation: &Evaluation<'_>,
         asked: &Asked<'_>,
         course: &mut Course<'_>,
         until: Timestamp,
+        plan: &mut Plan,
     ) -> Result<(), AnswerError> {
         let range = TimeRange::new(course.until, until);
         let Some(range) = range.filter(|range| !range.is_empty()) else { return Ok(()) };
@@ -145,8 +148,8 @@ impl RangeReader<'_> {
         let is_end = until == self.request.range.end();
         let mut runs = Reading::of(self.request.kind, course.entity.identity.clone(), range);
         while let Some(run) = runs.next(self.store, asked.roller.columns(), self.stop)? {
-            self.plan.runs = self.plan.runs.saturating_add(1);
-            self.plan.samples = self.plan.samples.saturating_add(u64::try_from(run.len()).unwrap_or(u64::MAX));
+            plan.runs = plan.runs.saturating_add(1);
+            plan.samples = plan.samples.saturating_add(u64::try_from(run.len()).unwrap_or(u64::MAX));
             let hours = asked.roller.roll(&run, &course.entity.versions);
             for pass in course.passes.iter_mut() {
                 evaluation.fold_hours(course.entity, pass, asked.needs, &hours);
@@ -155,17 +158,18 @@ impl RangeReader<'_> {
                 }
             }
         }
-        self.note_work(runs.work());
+        note_work(plan, runs.work());
         course.until = until;
         Ok(())
     }
 
     /// Folds how the entity was there between the last hour's last sample and the range's end.
     fn fold_end(
-        &mut self,
+        &self,
         evaluation: &Evaluation<'_>,
         asked: &Asked<'_>,
         course: &mut Course<'_>,
+        plan: &mut Plan,
     ) -> Result<(), AnswerError> {
         let range = self.request.range;
         for pass in course.passes.iter_mut() {
@@ -177,7 +181,7 @@ impl RangeReader<'_> {
             } else {
                 let identity = &course.entity.identity;
                 let columns = asked.roller.columns();
-                self.plan.runs = self.plan.runs.saturating_add(1);
+                plan.runs = plan.runs.saturating_add(1);
                 self.store.read(&Fetch { kind: self.request.kind, identity, range: rest, columns })?
             };
             // Its hours are folded already: only how the entity was there is left.

@@ -42,6 +42,12 @@ impl Entities {
         Entities { keys, ..self }
     }
 
+    /// Some at once.
+    #[must_use]
+    pub(super) fn by(self, limit: usize) -> Entities {
+        Entities { query: EntityQuery { limit, ..self.query }, ..self }
+    }
+
     /// The next one.
     pub fn next(&mut self, store: &Store) -> Result<Option<EntityRecord>, AnswerError> {
         if self.page.is_empty() {

@@ -5,33 +5,28 @@
 //! [`crate::rate::Stretch::share`] cuts exactly, pieces add up to the whole, however they are cut.
 //! Must not know: the store, how answers are printed.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use crate::model::{Attribute, Attributes, EntityRecord, Kind, Run, TargetName, TimeRange, Timestamp};
+use crate::model::{Attribute, Attributes, EntityRecord, Kind, Run, TimeRange, Timestamp};
 use crate::rate::{self, Mark, Stretch};
 
 use super::filter::label_value;
 use super::frame::{Frame, FrameField, Gap, Series};
 use super::operand::{ColumnSet, Operand};
-use super::request::{Agg, CELLS_MAX, FieldRequest, Label, RangeRequest, Resolution, SERIES_MAX};
+use super::request::{Agg, FieldRequest, Label, RangeRequest, Resolution};
 use super::seen::Seen;
 
 mod combine;
+mod gather;
 mod group;
 mod hours;
 mod member;
 mod versions;
 
 use combine::{Combine, combine};
-use group::{Group, Watched};
+pub use gather::Gathering;
 pub use hours::{HourField, HourNeeds};
 use member::Member;
 pub(crate) use member::percentile;
 pub(crate) use versions::VersionCursor;
-
-/// Most values kept for exact percentiles of one answer: 64 MB.
-pub const PERCENTILE_VALUES_MAX: usize = 8_000_000;
 
 /// A request that is too large, said so that the reader knows what to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,12 +55,6 @@ pub struct Evaluation<'a> {
     columns: ColumnSet,
     edges: &'a [Timestamp],
     only: Option<&'a [SeriesKey]>,
-    groups: Vec<Group>,
-    group_of: HashMap<SeriesKey, usize>,
-    series: Vec<(SeriesKey, Series)>,
-    percentile_values: usize,
-    /// For each target and bucket, how long it was seen.
-    seen_ms: HashMap<TargetName, Arc<[i64]>>,
 }
 
 /// How the samples of one entity belong to a series, and what they gave so far.
@@ -113,19 +102,7 @@ impl<'a> Evaluation<'a> {
                 Some((field.name, Field { operand, agg: field.agg, additive, by_sketch }))
             })
             .unzip();
-        Evaluation {
-            request,
-            names,
-            fields,
-            columns,
-            edges,
-            only,
-            groups: Vec::new(),
-            group_of: HashMap::new(),
-            series: Vec::new(),
-            percentile_values: 0,
-            seen_ms: HashMap::new(),
-        }
+        Evaluation { request, names, fields, columns, edges, only }
     }
 
     /// Positions in the kind's columns that runs must bring, in this order.
@@ -269,135 +246,9 @@ impl<'a> Evaluation<'a> {
         bucket_range(self.edges, bucket)
     }
 
-    /// Ends a pass: what the entity gave becomes a series of its own, or part of its group.
-    ///
-    /// Gives the key of that series, or nothing where the entity had nothing in the range.
-    pub fn end_pass(
-        &mut self,
-        entity: &EntityRecord,
-        pass: Pass,
-        seen: Option<&Seen>,
-    ) -> Result<Option<SeriesKey>, TooMany> {
-        let Pass { key, takes, member: taken } = pass;
-        self.percentile_values += taken.percentile_values();
-        if self.percentile_values > PERCENTILE_VALUES_MAX {
-            return Err(TooMany(format!(
-                "percentiles of more than {PERCENTILE_VALUES_MAX} samples: ask for a shorter range, fewer entities by a \
-                 filter, or avg and max"
-            )));
-        }
-        let Some(last_at) = taken.last_at() else { return Ok(None) };
-        match (key, seen) {
-            (Some(key), Some(seen)) => self.join_group(&key, entity, &taken, seen).map(|()| Some(key)),
-            _ => self.own_series(entity, &takes, &taken, last_at),
-        }
-    }
-
-    fn join_group(
-        &mut self,
-        key: &SeriesKey,
-        entity: &EntityRecord,
-        taken: &Member,
-        seen: &Seen,
-    ) -> Result<(), TooMany> {
-        let index = match self.group_of.get(key) {
-            Some(index) => *index,
-            None => {
-                self.check_room(self.groups.len() + 1)?;
-                let index = self.groups.len();
-                self.groups.push(Group::new(self.fields.len(), self.edges.len().saturating_sub(1)));
-                self.group_of.insert(key.clone(), index);
-                index
-            }
-        };
-        let seen_ms = match self.seen_ms.get(&entity.target) {
-            Some(seen_ms) => Arc::clone(seen_ms),
-            None => {
-                let ranges = self.edges.windows(2).map(|edges| match edges {
-                    [start, end] => TimeRange::new(*start, *end).map_or(0, |range| seen.covered_ms(range)),
-                    _ => 0,
-                });
-                let seen_ms: Arc<[i64]> = ranges.collect();
-                self.seen_ms.insert(entity.target.clone(), Arc::clone(&seen_ms));
-                seen_ms
-            }
-        };
-        if let Some(group) = self.groups.get_mut(index) {
-            let watched = Watched { target: &entity.target, seen, ms: &seen_ms };
-            group.join(&self.fields, self.request.across, self.edges, taken, watched);
-        }
-        Ok(())
-    }
-
-    fn own_series(
-        &mut self,
-        entity: &EntityRecord,
-        takes: &[bool],
-        taken: &Member,
-        last_at: Timestamp,
-    ) -> Result<Option<SeriesKey>, TooMany> {
-        let attributes = VersionCursor::new(&entity.versions, takes).last_taken(last_at);
-        let key = SeriesKey(
-            display_labels(self.request.kind)
-                .iter()
-                .map(|label| label_value(self.request.kind, &entity.identity, &attributes, label))
-                .collect(),
-        );
-        if self.only.is_some_and(|only| !only.contains(&key)) {
-            return Ok(None);
-        }
-        self.check_room(self.series.len() + 1)?;
-        let coverage = self.request.coverage.then(|| taken.coverage(self.edges));
-        let values = taken.finish(&self.fields);
-        self.series.push((key.clone(), Series { labels: key.0.clone(), values, coverage }));
-        Ok(Some(key))
-    }
-
-    fn check_room(&self, series: usize) -> Result<(), TooMany> {
-        let buckets = self.edges.len().saturating_sub(1);
-        if buckets == 1 && self.only.is_none() && self.request.top.is_some() {
-            return Ok(());
-        }
-        if series > SERIES_MAX {
-            return Err(TooMany(format!(
-                "more than {SERIES_MAX} series: narrow them by a filter such as host=, combine them with group_by=, or keep \
-                 the largest with top="
-            )));
-        }
-        let cells = series.saturating_mul(buckets).saturating_mul(self.fields.len());
-        if cells > CELLS_MAX {
-            return Err(TooMany(format!(
-                "more than {CELLS_MAX} cells ({series} series or more × {buckets} buckets × {} fields): ask for a larger \
-                 step, fewer fields or a filter",
-                self.fields.len()
-            )));
-        }
-        Ok(())
-    }
-
     /// Numbers that a pass accumulates: what one entity more costs in memory.
     pub fn slots(&self) -> usize {
         self.fields.len().saturating_mul(self.edges.len())
-    }
-
-    /// The series, in printing order (`order`, else by labels).
-    pub fn finish(mut self, order: Option<&[SeriesKey]>) -> Vec<(SeriesKey, Series)> {
-        let groups = std::mem::take(&mut self.groups);
-        let mut group_of: Vec<(SeriesKey, usize)> = std::mem::take(&mut self.group_of).into_iter().collect();
-        group_of.sort_by_key(|(_, index)| *index);
-        for ((key, _), group) in group_of.into_iter().zip(groups) {
-            let coverage = self.request.coverage.then(|| group.coverage(self.edges));
-            let values = group.finish(&self.fields, self.request.across);
-            self.series.push((key.clone(), Series { labels: key.0, values, coverage }));
-        }
-        match order {
-            Some(order) => {
-                let rank = |key: &SeriesKey| order.iter().position(|other| other == key).unwrap_or(usize::MAX);
-                self.series.sort_by(|(a, _), (b, _)| rank(a).cmp(&rank(b)).then_with(|| a.0.cmp(&b.0)));
-            }
-            None => self.series.sort_by(|(a, _), (b, _)| a.0.cmp(&b.0)),
-        }
-        self.series
     }
 }
 

@@ -36,6 +36,24 @@ pub struct Plan {
     pub hours: u64,
 }
 
+impl Plan {
+    /// Adds what was read besides.
+    pub fn add(&mut self, other: Plan) {
+        let Plan { entities, runs, samples, blocks, pieces, bytes, hours } = other;
+        for (mine, more) in [
+            (&mut self.entities, entities),
+            (&mut self.runs, runs),
+            (&mut self.samples, samples),
+            (&mut self.blocks, blocks),
+            (&mut self.pieces, pieces),
+            (&mut self.bytes, bytes),
+            (&mut self.hours, hours),
+        ] {
+            *mine = mine.saturating_add(more);
+        }
+    }
+}
+
 /// One cell of an answer, and what is behind it: the first series' first field in the last bucket.
 #[derive(Debug)]
 pub struct Explained {

@@ -56,9 +56,6 @@ mod write;
 /// Connections that read at the same time: more than the cores of a small machine only wait for each other.
 const READERS_MAX: usize = 4;
 
-/// Entities whose hours are read by one connection, where there are more: fewer are not worth another thread.
-const ENTITIES_A_READER: usize = 32;
-
 /// Where the machine's name is kept.
 const MACHINE_NAME: &str = "machine_name";
 
@@ -246,22 +243,12 @@ impl Sqlite {
 
     /// See [`super::Store::hours`].
     pub fn hours(&self, fetch: &HoursFetch<'_>) -> Result<Vec<Vec<Rolled>>, StoreError> {
-        let read = |identities| {
-            let fetch = HoursFetch { identities, ..fetch.clone() };
-            self.reading("read rolled-up hours", |connection| rollup::hours(connection, &fetch))
-        };
-        // Decoding takes longer than reading: each core takes a share.
-        let share = fetch.identities.len().div_ceil(self.readers_at_once).max(ENTITIES_A_READER);
-        let mut shares = fetch.identities.chunks(share);
-        let Some(first) = shares.next() else { return Ok(Vec::new()) };
-        std::thread::scope(|scope| {
-            let others: Vec<_> = shares.map(|share| scope.spawn(move || read(share))).collect();
-            let mut hours = read(first)?;
-            for other in others {
-                hours.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-            }
-            Ok(hours)
-        })
+        self.reading("read rolled-up hours", |connection| rollup::hours(connection, fetch))
+    }
+
+    /// See [`super::Store::readers_at_once`].
+    pub fn readers_at_once(&self) -> usize {
+        self.readers_at_once
     }
 
     /// See [`super::Store::poll_chains`].

@@ -190,7 +190,8 @@ fn tick(second: i64, outcome: Outcome) -> PollRecord {
 
 fn evaluate(asked: &Asked, workers: &[Worker], seen: &Seen, piece_ms: i64) -> Vec<Series> {
     let request = request(asked);
-    let mut evaluation = Evaluation::new(&request, None);
+    let evaluation = Evaluation::new(&request, None);
+    let mut gathering = Gathering::new(&evaluation);
     let seen = request.group_by.is_some().then_some(seen);
     for worker in workers {
         for mut pass in evaluation.passes(&worker.record) {
@@ -198,10 +199,10 @@ fn evaluate(asked: &Asked, workers: &[Worker], seen: &Seen, piece_ms: i64) -> Ve
                 let run = worker.run(piece, evaluation.columns());
                 evaluation.fold(&worker.record, &mut pass, &run, seen);
             }
-            evaluation.end_pass(&worker.record, pass, seen).unwrap();
+            gathering.end_pass(&worker.record, pass, seen).unwrap();
         }
     }
-    evaluation.finish(None).into_iter().map(|(_, series)| series).collect()
+    gathering.finish(None).into_iter().map(|(_, series)| series).collect()
 }
 
 /// Numbers as text, for tables: `-` is null.
