@@ -9,6 +9,10 @@
 //!
 //! The modules below stand in reading order; `ARCHITECTURE.md` says what each may use and must not know.
 
+/// Gives memory to everything but SQLite, without a lock between threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod model;
 
 pub mod clock;
