@@ -129,3 +129,6 @@ impl Iterator for InOrder {
         Some(next)
     }
 }
+
+#[cfg(test)]
+mod tests;
