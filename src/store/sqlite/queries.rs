@@ -69,7 +69,7 @@ queries! {
     EVENTS_DELETE_OLD = "events_delete_old";
     EVENTS_IN_RANGE = "events_in_range";
     FILE_REBUILD = "file_rebuild";
-    IDENTITIES_SEEN_SINCE = "identities_seen_since";
+    IDENTITIES_SEEN_IN_RANGE = "identities_seen_in_range";
     JOURNAL_DELETE = "journal_delete";
     JOURNAL_DELETE_OF_POLL = "journal_delete_of_poll";
     JOURNAL_INSERT = "journal_insert";

@@ -115,10 +115,11 @@ pub(super) fn entities(
     let after = query.after.as_ref().map(codec::encode_identity);
     // The longest says most.
     let part = keys.iter().flatten().max_by_key(|key| key.len()).map(|key| codec::encode_part(key));
-    let mut statement = connection.prepare_cached(queries::IDENTITIES_SEEN_SINCE).during(OPERATION)?;
+    let mut statement = connection.prepare_cached(queries::IDENTITIES_SEEN_IN_RANGE).during(OPERATION)?;
     let mut rows = statement
         .query(named_params! {
-            ":kind": query.kind.name, ":after": after, ":from_ms": query.seen_in.start().ms(), ":part": part,
+            ":kind": query.kind.name, ":after": after, ":from_ms": query.seen_in.start().ms(),
+            ":until_ms": query.seen_in.end().ms(), ":part": part,
         })
         .during(OPERATION)?;
     let mut targets = Targets::new(connection);
@@ -220,7 +221,7 @@ struct SeenMs {
 }
 
 impl Sighted {
-    /// An entity of [`queries::IDENTITIES_SEEN_SINCE`], of which nothing is known so far.
+    /// An entity of [`queries::IDENTITIES_SEEN_IN_RANGE`], of which nothing is known so far.
     fn of(row: &Row<'_>) -> rusqlite::Result<Sighted> {
         Ok(Sighted { id: row.get(0)?, identity: row.get_ref(1)?.as_blob()?.to_vec(), ..Sighted::default() })
     }
