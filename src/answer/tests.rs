@@ -16,8 +16,24 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_ms(START + seconds * 1000)
 }
 
-fn container() -> &'static Kind {
+pub(super) fn container() -> &'static Kind {
     crate::source::kind("container").unwrap()
+}
+
+/// Appends a good poll of the engine `node-1`.
+pub(super) fn append(store: &Store, started: Timestamp, interval_ms: i64, batch: KindBatch) {
+    let poll = Poll {
+        target: TargetName::new("docker", "node-1"),
+        started,
+        duration_ms: 0,
+        interval_ms,
+        bytes: 1,
+        outcome: Outcome::Ok,
+        error: None,
+        missing: Vec::new(),
+        clock_offset_ms: 0,
+    };
+    store.append(&[Snapshot { poll, batches: vec![batch], events: Vec::new() }]).unwrap();
 }
 
 /// Three containers polled every 10 s for ten minutes: `a` uses 0.1 cores, `b` 0.2, `c` 0.3; `b` restarts at 301 s.
@@ -46,23 +62,12 @@ fn seed(store: Store) -> Store {
             }
         });
         let batch = KindBatch { kind, complete: true, observations: observations.collect() };
-        let poll = Poll {
-            target: TargetName::new("docker", "node-1"),
-            started: at(tick * 10),
-            duration_ms: 0,
-            interval_ms: 10_000,
-            bytes: 1,
-            outcome: Outcome::Ok,
-            error: None,
-            missing: Vec::new(),
-            clock_offset_ms: 0,
-        };
-        store.append(&[Snapshot { poll, batches: vec![batch], events: Vec::new() }]).unwrap();
+        append(&store, at(tick * 10), 10_000, batch);
     }
     store
 }
 
-fn parameters(text: &str) -> Vec<(String, String)> {
+pub(super) fn parameters(text: &str) -> Vec<(String, String)> {
     text.split_whitespace()
         .map(|pair| pair.split_once('=').unwrap())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

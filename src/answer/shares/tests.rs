@@ -3,11 +3,9 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::answer::tests::{append, container, parameters};
 use crate::answer::{AnswerError, Stop, range, range_with_plan};
-use crate::model::{
-    Attributes, HOUR_MS, Identity, Kind, KindBatch, Observation, Outcome, Poll, Sample, Snapshot, TargetName,
-    Timestamp, Value,
-};
+use crate::model::{Attributes, HOUR_MS, Identity, KindBatch, Observation, Sample, Timestamp, Value};
 use crate::query::request::RangeRequest;
 use crate::source::KINDS;
 use crate::store::memory::Memory;
@@ -21,10 +19,6 @@ const CONTAINERS: i64 = 387;
 
 fn at(hour: i64) -> Timestamp {
     Timestamp::from_ms(START_MS + hour * HOUR_MS)
-}
-
-fn container() -> &'static Kind {
-    crate::source::kind("container").unwrap()
 }
 
 /// Containers that each live a day or so, of seven applications; their numbers add up to other floats in another order.
@@ -48,18 +42,7 @@ fn seed(store: &Store) {
             }
         });
         let batch = KindBatch { kind, complete: true, observations: observations.collect() };
-        let poll = Poll {
-            target: TargetName::new("docker", "node-1"),
-            started: at(hour),
-            duration_ms: 0,
-            interval_ms: HOUR_MS,
-            bytes: 1,
-            outcome: Outcome::Ok,
-            error: None,
-            missing: Vec::new(),
-            clock_offset_ms: 0,
-        };
-        store.append(&[Snapshot { poll, batches: vec![batch], events: Vec::new() }]).unwrap();
+        append(store, at(hour), HOUR_MS, batch);
     }
 }
 
@@ -72,12 +55,7 @@ fn file(path: &Path) -> Store {
 
 fn request(more: &str) -> RangeRequest {
     let text = format!("start={} end={} step=6h {more}", START_MS / 1000, at(48).ms() / 1000);
-    let pairs: Vec<(String, String)> = text
-        .split_whitespace()
-        .map(|pair| pair.split_once('=').unwrap())
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    RangeRequest::parse(container(), &pairs, at(HOURS), 10_000).unwrap()
+    RangeRequest::parse(container(), &parameters(&text), at(HOURS), 10_000).unwrap()
 }
 
 #[test]
